@@ -1,0 +1,169 @@
+"""The orchestration's commands: `mesh run`, `up`, `down`, `status`."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from mesh.console import called_as, listing, screen
+
+if TYPE_CHECKING:
+    from dagster_project.runner import Outcome, Report, Watch
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands (an entry point of the group `mesh.commands`)."""
+    app.command("run")(run)
+    app.command("up")(up)
+    app.command("down")(down)
+    app.command("status")(status)
+
+
+def run(
+    select: Annotated[str | None, typer.Option("--select", metavar="DOMAIN[/PRODUCT]", help="Only these.")] = None,
+    landing: Annotated[Path | None, typer.Option("--landing", metavar="DIR", help="Where source files are.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Build, audit and publish what is out of date; leave the rest alone."""
+    if landing is not None:
+        # Settings come from the environment alone, so that every process of a run sees the same ones.
+        os.environ["MESH_LANDING"] = str(landing.resolve())
+    from dagster_project import runner
+    from mesh.session import open_mesh
+
+    mesh = open_mesh()
+    with _progress(quiet=as_json) as watch:
+        report = runner.run(mesh, select, watch=watch)
+    rows = [_row(outcome) for outcome in report.outcomes]
+    if as_json:
+        print(json.dumps({"seconds": round(report.seconds, 2), "products": rows}, indent=2, default=str))
+    else:
+        _summary(report, rows, str(mesh.settings.dagster_port))
+    if report.failed:
+        raise typer.Exit(1)
+
+
+def up() -> None:
+    """Serve the Dagster UI with its daemon and MLflow on loopback, until Ctrl-C or `mesh down`."""
+    from dagster_project.services import serve
+    from mesh.session import open_mesh
+
+    serve(open_mesh())
+
+
+def down() -> None:
+    """Stop what `mesh up` serves, and the embedded Postgres."""
+    from dagster_project.services import stop
+    from mesh.session import open_mesh
+
+    stopped = stop(open_mesh().settings)
+    screen().print(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running.")
+
+
+def status(as_json: Json = False) -> None:
+    """Show which services run, where, and as which process."""
+    from dagster_project.services import states
+    from mesh.session import open_mesh
+
+    listing(states(open_mesh().settings), as_json=as_json, title="Services", empty="No services.")
+
+
+def _row(outcome: Outcome) -> dict[str, Any]:
+    release = outcome.release
+    return {
+        "product": outcome.product.key,
+        "owner": outcome.product.contract.owner,
+        "contract": outcome.product.contract.version,
+        "status": outcome.status,
+        "release": release.release if release else None,
+        "rows": sum(release.rows.values()) if release else None,
+        "quarantined": sum(release.quarantined.values()) if release else None,
+        "verdict": release.audit["verdict"] if release else None,
+        "seconds": outcome.seconds,
+        "why": outcome.why,
+        "run": outcome.run_id,
+        "model": release.details.get("test") if release else None,
+    }
+
+
+def _summary(report: Report, rows: Sequence[dict[str, Any]], port: str) -> None:
+    console = screen()
+    console.print()
+    shown = ("product", "owner", "contract", "release", "rows", "quarantined", "verdict", "status", "seconds")
+    listing([{name: row[name] for name in shown} for row in rows], as_json=False, title="Products", empty="None.")
+    for outcome in report.outcomes:
+        if outcome.status in ("failed", "blocked"):
+            console.print(f"\n[bold red]{outcome.status}[/bold red] ", end="")
+            why = outcome.why.removeprefix(outcome.product.key + ": ")
+            console.print(f"{outcome.product.key}: {why}", markup=False, soft_wrap=True)
+    for outcome in report.outcomes:
+        _model_line(console, outcome)
+    console.print(f"\n{report.seconds:.1f} s in all.", end=" ")
+    if report.failed:
+        console.print("What failed holds up only what is made from it; every last good release stays served.")
+        return
+    released = next((outcome for outcome in report.outcomes if outcome.release), None)
+    if released is not None and released.release is not None:
+        mesh = called_as()
+        console.print("Try next:")
+        console.print(f'  {mesh} sql "from {released.release.views[0]} limit 5"', markup=False)
+        console.print(f"  {mesh} product {report.outcomes[-1].product.key}")
+        console.print(f"  {mesh} up      the Dagster UI on http://127.0.0.1:{port} and MLflow beside it")
+        console.print(f"  {mesh} down    stops the embedded Postgres, which stays up for DuckDB clients")
+
+
+def _model_line(console: Console, outcome: Outcome) -> None:
+    release = outcome.release
+    test = release.details.get("test") if release else None
+    if not release or not test:
+        return
+    figures = [
+        f"{label} {test[f'test_{name}']:.3f} ({test[f'test_{name}_low']:.3f} to {test[f'test_{name}_high']:.3f})"
+        for name, label in (
+            ("auc", "AUC"),
+            ("average_precision", "average precision"),
+            ("recall_at_capacity", "recall at capacity"),
+        )
+        if f"test_{name}" in test
+    ]
+    details = release.details
+    console.print(
+        f"\n[bold]{details['model_name']}[/bold] version {details['model_version']}, on later rows it never saw: "
+        f"{', '.join(figures)}"
+    )
+
+
+@contextmanager
+def _progress(*, quiet: bool) -> Iterator[Watch | None]:
+    """What is being built, with the time it takes, on the error stream."""
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+
+        def tell(domain: str, run_id: str, products: Sequence[str]) -> None:
+            if not quiet:
+                console.print(f"{domain}: {', '.join(products)} (run {run_id})", markup=False, highlight=False)
+
+        yield tell
+        return
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    with Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console) as progress:
+        current: list[Any] = []
+
+        def show(domain: str, run_id: str, products: Sequence[str]) -> None:
+            if current:
+                progress.update(current.pop(), total=1, completed=1)
+            current.append(progress.add_task(f"{domain}: {', '.join(products)}", total=None))
+
+        yield show
+        if current:
+            progress.update(current.pop(), total=1, completed=1)

@@ -1,0 +1,1 @@
+"""One code location per domain, one line each."""

@@ -1,0 +1,3 @@
+from dagster_project.factory import domain_definitions
+
+defs = domain_definitions("insight")

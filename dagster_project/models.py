@@ -1,0 +1,233 @@
+"""A model as assets: trained and registered on published releases, its scores a candidate like any other."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+import duckdb
+import pyarrow
+
+from dagster_project import plan
+from dagster_project.candidate import Engine, finish
+from dagster_project.guard import values_kept_out
+from dagster_project.keys import candidate_key, model_key, owners
+from dagster_project.resources import MeshResource
+from mesh.errors import ModelError
+from mesh.failpoints import reached
+from mesh.lake import INPUTS, LAKE, current_snapshot
+from mesh.model import (
+    ContractRef,
+    LoadedModel,
+    ModelDefinition,
+    RegisteredModel,
+    ReleaseRef,
+    TrainingContext,
+    champion,
+    find_registered,
+    fingerprint,
+    prepare_tracking,
+    register,
+    score,
+    scoring_frame,
+    train,
+    training_frame,
+)
+from mesh.project import Product
+from mesh.session import Mesh
+
+
+def model_assets(product: Product, definition: ModelDefinition) -> list[dg.AssetsDefinition]:
+    """The model that scores a product, and the candidate it makes."""
+    return [_model_asset(product, definition), _scores_asset(product, definition)]
+
+
+def _model_asset(product: Product, definition: ModelDefinition) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=model_key(product.domain, definition.model),
+        deps=[_published(key) for key in definition.products],
+        description=f"{definition.description}\n\nTrained on published releases, measured on later rows, registered "
+        f"in MLflow as `{product.domain}.{definition.model}`.",
+        group_name=product.domain,
+        kinds={"lightgbm", "mlflow", "model"},
+        tags={"domain": product.domain, "layer": "model"},
+        owners=owners(product),
+        automation_condition=dg.AutomationCondition.eager(),
+        op_tags={"domain": product.domain},
+    )
+    def model(context: dg.AssetExecutionContext, mesh: MeshResource) -> dg.MaterializeResult:
+        opened = mesh.mesh
+        with opened.writer() as connection:
+            at = current_snapshot(connection)
+        with values_kept_out(product.key), opened.writer(inputs_at=at) as connection:
+            around = training_context(opened, product, definition, at, context.run.run_id)
+            registered = find_registered(definition, around) or _train(opened, connection, definition, around)
+        reached("train.registered", product.key)
+        context.log.info(f"{registered.name} version {registered.version} {registered.decision}: {registered.reason}")
+        return dg.MaterializeResult(
+            metadata={
+                "model": registered.name,
+                "version": registered.version,
+                "decision": f"{registered.decision}: {registered.reason}",
+                "mlflow_run": registered.run_id,
+                "reused": registered.reused,
+                "upstream_releases": [f"{name}@{ref.number}" for name, ref in around.releases.items()],
+                **{name: round(value, 4) for name, value in _test_metrics(around, registered.run_id).items()},
+            }
+        )
+
+    return model
+
+
+def _train(
+    mesh: Mesh, connection: duckdb.DuckDBPyConnection, definition: ModelDefinition, around: TrainingContext
+) -> RegisteredModel:
+    relation_for = _relations(mesh)
+    table = training_frame(connection, definition, relation_for=relation_for)
+    population = scoring_frame(connection, definition, relation_for=relation_for)
+    trained = train(definition, table, around, population=population)
+    reached("train.trained", definition.output)
+    return register(trained, definition, around)
+
+
+def _scores_asset(product: Product, definition: ModelDefinition) -> dg.AssetsDefinition:
+    table = product.contract.tables[0]
+
+    @dg.asset(
+        key=candidate_key(product.domain, table.name),
+        deps=[model_key(product.domain, definition.model), _published(definition.input)],
+        description=table.description,
+        group_name=product.domain,
+        kinds={"lightgbm", "ducklake", "table"},
+        tags={"domain": product.domain, "layer": "candidate"},
+        owners=owners(product),
+        automation_condition=dg.AutomationCondition.eager(),
+        op_tags={"domain": product.domain},
+    )
+    def scores(context: dg.AssetExecutionContext, mesh: MeshResource) -> dg.MaterializeResult:
+        opened = mesh.mesh
+        with values_kept_out(product.key), opened.build_lock(product.domain):
+            with opened.writer() as connection:
+                at = current_snapshot(connection)
+            with opened.writer(inputs_at=at) as connection:
+                around = training_context(opened, product, definition, at, context.run.run_id)
+                started = time.perf_counter()
+                model = champion(definition, around)
+                rows = scoring_frame(connection, definition, relation_for=_relations(opened))
+                scored = score(model, rows, threads=opened.settings.threads)
+                reached("score.scored", product.key)
+                facts: dict[str, str | int] = {
+                    "model_name": f"{product.domain}.{definition.model}",
+                    "model_version": str(model.version),
+                    "input_release": around.releases[definition.input].number,
+                    "input_contract_version": around.contracts[definition.input].version,
+                }
+                _write(connection, product, scored, _relations(opened)(definition.input), definition.key, facts)
+                details = {"engine": "model", **facts, "test": _test_metrics(around, _run_of(around, model))}
+                engine = Engine(context.run.run_id, time.perf_counter() - started, details)
+                found = finish(opened, connection, product, plan.inputs(opened, connection, product, at), engine)
+        return dg.MaterializeResult(
+            metadata={"dagster/row_count": scored.num_rows, "snapshot": found.snapshot, **facts}
+        )
+
+    return scores
+
+
+def _test_metrics(around: TrainingContext, run_id: str) -> dict[str, float]:
+    """The headline figures on later rows, as MLflow holds them, with the ends of their intervals."""
+    found = prepare_tracking(around.tracking_uri).get_run(run_id).data.metrics
+    headline = ("auc", "average_precision", "recall_at_capacity", "precision_at_capacity")
+    names = [f"test_{name}{end}" for name in headline for end in ("", "_low", "_high")]
+    return {name: found[name] for name in names if name in found}
+
+
+def _run_of(around: TrainingContext, model: LoadedModel) -> str:
+    client = prepare_tracking(around.tracking_uri)
+    return str(client.get_model_version(model.card.name, str(model.version)).run_id)
+
+
+def training_context(
+    mesh: Mesh, product: Product, definition: ModelDefinition, at: int, run_id: str
+) -> TrainingContext:
+    """Where a training or scoring stands: the releases served at a snapshot, their contracts, this code."""
+    served = mesh.history().at(at).served
+    missing = [key for key in definition.products if key not in served]
+    if missing:
+        raise ModelError(f"{definition.model} reads {', '.join(missing)}, which has no release yet. Publish it first.")
+    undeclared = sorted(set(definition.products) - set(product.inputs))
+    if undeclared:
+        raise ModelError(
+            f"{definition.model} reads {', '.join(undeclared)}; name it among the inputContracts of {product.name} in "
+            f"data_products/{product.domain}/domain.yaml, so that a new release is noticed."
+        )
+    releases = {key: ReleaseRef(served[key].release, served[key].snapshot) for key in definition.products}
+    return TrainingContext(
+        domain=product.domain,
+        releases=releases,
+        contracts={
+            key: ContractRef(served[key].contract_version, served[key].contract_hash) for key in definition.products
+        },
+        code_revision=mesh.code_revision,
+        run_id=run_id,
+        tracking_uri=mesh.postgres.url(mesh.postgres.mlflow_database),
+        artifact_dir=mesh.settings.home / "mlflow" / "artifacts",
+        # Not the git commit: an unrelated commit must not train a model again.
+        fingerprint=fingerprint(definition, releases, ""),
+        home=mesh.settings.home,
+        threads=mesh.settings.threads,
+    )
+
+
+def _relations(mesh: Mesh) -> Any:
+    products: Mapping[str, Product] = mesh.project.products
+
+    def relation_for(key: str) -> str:
+        product = products[key]
+        return f"{INPUTS}.{product.domain}.{product.contract.tables[0].name}_v{product.contract.major}"
+
+    return relation_for
+
+
+def _published(key: str) -> dg.AssetKey:
+    """The view of an upstream product; its major version is the one its contract has now."""
+    from dagster_project.resources import process_mesh
+
+    upstream = process_mesh().project.product(key)
+    return dg.AssetKey([upstream.domain, f"{upstream.contract.tables[0].name}_v{upstream.contract.major}"])
+
+
+def _write(
+    connection: duckdb.DuckDBPyConnection,
+    product: Product,
+    scored: "pyarrow.Table",
+    relation: str,
+    key: str,
+    facts: Mapping[str, str | int],
+) -> None:
+    """The contract's columns, each from the scores, the facts of the model or the scored product itself."""
+    table = product.contract.tables[0]
+    connection.register("scored", scored)
+    described = connection.execute(f"select * from {relation} limit 0").description
+    of_input = {column[0] for column in described}
+    columns, values = [], []
+    for column in table.columns:
+        if column.name in scored.column_names:
+            source = f's."{column.name}"'
+        elif column.name in facts:
+            source = "?"
+            values.append(facts[column.name])
+        elif column.name in of_input:
+            source = f'i."{column.name}"'
+        else:
+            raise ModelError(
+                f"{product.key}: nothing gives column {column.name} of contracts/{product.key}.yaml. Allowed: "
+                f"{', '.join([*scored.column_names, *facts])}, or a column of {relation.removeprefix(INPUTS + '.')}."
+            )
+        columns.append(f'cast({source} as {column.physical_type}) as "{column.name}"')
+    connection.execute(f"create schema if not exists {LAKE}.{product.build_schema}")
+    connection.execute(
+        f"create or replace table {LAKE}.{product.build_schema}.{table.name} as "
+        f'select {", ".join(columns)} from scored s join {relation} i on i."{key}" = s."{key}" order by s."{key}"',
+        values,
+    )
+    connection.unregister("scored")

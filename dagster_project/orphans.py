@@ -1,0 +1,77 @@
+"""Dagster's books after a kill: runs whose process is gone are ended, and what they released is shown.
+
+A killed process cannot say that its run ended, so the run would stand as started for ever; and where the kill came
+between the commit of a release and Dagster's own note of it, the UI would go on showing the release before.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import psutil
+
+from mesh.postgres import connect
+from mesh.session import Mesh
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+# The prefix keeps them out of the run list, where they would say nothing to a person.
+HOST, PID, BORN = ".dagster/mesh_host", ".dagster/mesh_pid", ".dagster/mesh_pid_born"
+
+
+def process_tags() -> dict[str, str]:
+    """What a run says of the process it runs in."""
+    born = psutil.Process().create_time()
+    return {HOST: socket.gethostname(), PID: str(os.getpid()), BORN: f"{born:.2f}"}
+
+
+def any_open(mesh: Mesh) -> bool:
+    """Whether some run stands as started. Asks the tables, because importing Dagster would cost seconds."""
+    connection = connect(mesh.postgres.dsn(mesh.postgres.dagster_database))
+    with closing(connection), connection.cursor() as cursor:
+        cursor.execute("select to_regclass('runs') is not null")
+        if not cursor.fetchone()[0]:
+            return False
+        cursor.execute("select exists (select from runs where status in ('STARTED', 'STARTING'))")
+        return bool(cursor.fetchone()[0])
+
+
+def end(mesh: Mesh, instance: dg.DagsterInstance) -> None:
+    """Mark the runs of dead processes of this host as failed, and materialise what they released without a note."""
+    import dagster as dg
+
+    started = dg.RunsFilter(
+        statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING], tags={HOST: socket.gethostname()}
+    )
+    for run in instance.get_runs(started):
+        if not _alive(run.tags):
+            _note_releases(mesh, instance, run.run_id)
+            instance.report_run_failed(run, "The process of this run is gone; `mesh run` continues its work.")
+
+
+def _alive(tags: dict[str, str]) -> bool:
+    """A number that was given to another process since does not count."""
+    try:
+        process = psutil.Process(int(tags[PID]))
+        return process.pid != os.getpid() and f"{process.create_time():.2f}" == tags.get(BORN)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _note_releases(mesh: Mesh, instance: dg.DagsterInstance, run_id: str) -> None:
+    import dagster as dg
+
+    from dagster_project.publishing import facts
+
+    for release in mesh.history().releases:
+        if release.kind != "release" or release.run_id != run_id:
+            continue
+        for table, view in zip(release.tables, release.views, strict=True):
+            key = dg.AssetKey(view.split("."))
+            noted = instance.get_latest_materialization_event(key)
+            if noted is None or noted.run_id != run_id:
+                instance.report_runless_asset_event(dg.AssetMaterialization(key, metadata=facts(release, table)))

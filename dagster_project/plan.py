@@ -1,0 +1,179 @@
+"""What a run has to do: which products are out of date, and why, without loading any engine.
+
+A candidate is a function of its *fingerprint*: contract, code, upstream releases and loaded source
+files. Equal to that of the newest release, there is nothing to do. (The newest, not the served one: after a
+rollback the product stays where it was put until something new arrives.)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import duckdb
+
+from dagster_project import dbt
+from mesh.ingest import Source, current_files, load_sources, pending_files
+from mesh.lake import LAKE
+from mesh.model import ModelDefinition, load_definition
+from mesh.project import Product
+from mesh.release import History, InputRelease
+from mesh.session import Mesh
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """All that one candidate is made from, as of one lake snapshot."""
+
+    snapshot: int
+    releases: tuple[InputRelease, ...]
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a run will do about one product, and why."""
+
+    product: Product
+    action: Literal["build", "unchanged", "blocked"]
+    why: str
+
+
+def models(mesh: Mesh, domain: str) -> dict[str, ModelDefinition]:
+    """The model definitions of a domain by the product they score."""
+    folder = mesh.settings.project / "data_products" / domain / "models"
+    return {f"{d.output}": d for d in map(load_definition, sorted(folder.glob("*.yaml")))}
+
+
+@lru_cache(maxsize=64)
+def sources(project: Path, domain: str) -> tuple[Source, ...]:
+    """The sources of a domain, read once per process."""
+    return load_sources(project, domain)
+
+
+def sources_of(mesh: Mesh, domain: str, raw_tables: Collection[str]) -> tuple[Source, ...]:
+    """The sources that fill these raw tables."""
+    return tuple(s for s in sources(mesh.settings.project, domain) if s.into in raw_tables)
+
+
+def inputs(mesh: Mesh, connection: duckdb.DuckDBPyConnection, product: Product, snapshot: int) -> Inputs:
+    """What a candidate built now, with its inputs pinned at `snapshot`, is made from.
+
+    Args:
+        connection: sees the lake as `lake`; reads the loaded files of the product's raw tables.
+    """
+    served = mesh.history().at(snapshot).served
+    releases = tuple(served[key].as_input() for key in product.inputs if key in served)
+    return Inputs(snapshot, releases, fingerprint(mesh, connection, product, releases, catalog=LAKE))
+
+
+def fingerprint(
+    mesh: Mesh,
+    connection: duckdb.DuckDBPyConnection,
+    product: Product,
+    releases: Sequence[InputRelease],
+    *,
+    catalog: str,
+) -> str:
+    """The digest of contract, code, upstream releases and loaded files."""
+    files = current_files(connection, product.domain, product.raw_tables, catalog=catalog)
+    parts = {
+        "contract": product.contract.hash,
+        "code": _code(mesh, product),
+        "inputs": [str(release) + f"#{release.snapshot}" for release in releases],
+        "files": [list(file) for file in files],
+        "keys": mesh.keyring.active_id if product.raw_tables else None,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def plan_wave(
+    mesh: Mesh,
+    connection: duckdb.DuckDBPyConnection,
+    products: Sequence[Product],
+    landing: Path,
+    *,
+    catalog: str,
+    without: Mapping[str, str],
+) -> tuple[Step, ...]:
+    """What to do about the products of one wave.
+
+    Args:
+        connection: sees the mesh as `catalog`.
+        without: products that failed or were blocked earlier in this run, and why.
+    """
+    history = mesh.history()
+    steps: dict[str, Step] = {}
+    for product in products:
+        steps[product.key] = _step(mesh, connection, product, landing, history, steps, catalog, without)
+    return tuple(steps.values())
+
+
+def _step(
+    mesh: Mesh,
+    connection: duckdb.DuckDBPyConnection,
+    product: Product,
+    landing: Path,
+    history: History,
+    steps: Mapping[str, Step],
+    catalog: str,
+    without: Mapping[str, str],
+) -> Step:
+    building = {key for key, step in steps.items() if step.action == "build"}
+    missing = [key for key in product.inputs if key not in history.served and key not in building]
+    if missing:
+        reasons = "; ".join(f"{key} has no release ({without.get(key, 'not built yet')})" for key in missing)
+        return Step(product, "blocked", reasons)
+    if product.key not in history.newest:
+        return Step(product, "build", "no release yet")
+    renewed = [key for key in product.inputs if key in building]
+    if renewed:
+        return Step(product, "build", f"{', '.join(renewed)} is built anew")
+    arrived = [
+        file
+        for source in sources_of(mesh, product.domain, product.raw_tables)
+        for file in pending_files(connection, source, landing, home=mesh.settings.home, catalog=catalog)
+    ]
+    if arrived:
+        return Step(product, "build", f"{len(arrived)} new file{'s' if len(arrived) > 1 else ''}")
+    releases = [history.served[key].as_input() for key in product.inputs]
+    newest = history.newest[product.key]
+    if fingerprint(mesh, connection, product, releases, catalog=catalog) == newest.fingerprint:
+        return Step(product, "unchanged", f"release {history.served[product.key].release} is up to date")
+    if newest.contract_hash != product.contract.hash:
+        return Step(product, "build", "its contract changed")
+    old = {str(release) for release in newest.inputs}
+    renewed = [str(release) for release in releases if str(release) not in old]
+    return Step(product, "build", f"{', '.join(renewed)} is new" if renewed else "its code changed")
+
+
+def _code(mesh: Mesh, product: Product) -> str:
+    """A digest of the code and configuration that turn a product's inputs into its tables."""
+    definition = models(mesh, product.domain).get(product.key)
+    parts: dict[str, Any] = {
+        "sources": sorted(
+            hashlib.sha256(source.path.read_bytes()).hexdigest()
+            for source in sources_of(mesh, product.domain, product.raw_tables)
+        )
+    }
+    if definition is not None:
+        parts["model"] = definition.digest
+    else:
+        manifest = _manifest(mesh)
+        tables = [table.name for table in product.contract.tables]
+        models_of = dbt.product_models(manifest, product.domain, tables)
+        parts["dbt"] = dbt.code_digest(manifest, models_of, dbt.variables(mesh))
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _manifest(mesh: Mesh) -> Mapping[str, Any]:
+    """The manifest, looked at once per opened mesh: files do not change under a run."""
+    if "dbt manifest" not in mesh.cache:
+        mesh.cache["dbt manifest"] = dbt.manifest(mesh)
+    manifest: Mapping[str, Any] = mesh.cache["dbt manifest"]
+    return manifest

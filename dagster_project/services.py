@@ -1,0 +1,292 @@
+"""`mesh up`: the Dagster UI with its daemon and MLflow, on loopback, for as long as somebody wants them.
+
+The serving process owns the others: it starts them in sessions of their own, watches them, and stops them all
+on Ctrl-C, on a TERM signal (`mesh down`) or when one of them dies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import psutil
+
+from dagster_project import instance
+from mesh import postgres
+from mesh.console import screen
+from mesh.errors import ServiceError
+from mesh.model.tracking import SWITCHES
+from mesh.session import Mesh
+from mesh.settings import Settings
+
+START_SECONDS = 120
+STOP_SECONDS = 10
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Service:
+    """One server of `mesh up`: its command line, its port and its log file."""
+
+    name: str
+    command: tuple[str, ...]
+    port: int
+    log: Path
+
+    @property
+    def address(self) -> str:
+        return f"http://{LOOPBACK}:{self.port}"
+
+
+def services(mesh: Mesh) -> tuple[Service, ...]:
+    """What `mesh up` starts. Passwords stay in the environment, out of command lines."""
+    settings = mesh.settings
+    scripts, logs = Path(sys.executable).parent, settings.home / "logs"
+    return (
+        Service(
+            "dagster",
+            (str(scripts / "dagster"), "dev", "-w", str(settings.project / "workspace.yaml"),
+             "-h", LOOPBACK, "-p", str(settings.dagster_port)),
+            settings.dagster_port,
+            logs / "dagster.log",
+        ),
+        Service(
+            "mlflow",
+            (str(scripts / "mlflow"), "server", "--host", LOOPBACK, "--port", str(settings.mlflow_port),
+             "--workers", "1"),
+            settings.mlflow_port,
+            logs / "mlflow.log",
+        ),
+    )  # fmt: skip
+
+
+def serve(mesh: Mesh) -> None:
+    """Start everything, print the addresses, and stay until told to stop.
+
+    Raises:
+        ServiceError: it runs already, a port is taken, or a server did not come up.
+    """
+    console = screen()
+    wanted = services(mesh)
+    _refuse_second(mesh.settings, wanted)
+    for service in wanted:
+        _refuse_taken(service)
+    environment = _environment(mesh)
+    _write_state(mesh.settings, ())
+    started: list[tuple[Service, subprocess.Popen[bytes]]] = []
+    # A shell's background job inherits an ignored SIGINT, which Dagster would copy to SIGTERM: a handler of our own
+    # means that what we start begins with the default.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+    try:
+        for service in wanted:
+            started.append((service, _start(service, environment, mesh.settings.project)))
+            _write_state(mesh.settings, [process.pid for _, process in started])
+        with console.status("Starting; the first time takes longer"):
+            for service, process in started:
+                _wait(service, process)
+        for service, _ in started:
+            console.print(f"{service.name:>8}  {service.address}")
+        console.print("Ctrl-C stops them all, and so does `mesh down` in another shell.")
+        _watch(started)
+    except KeyboardInterrupt:
+        console.print("Stopping.")
+    finally:
+        _stop_all([process for _, process in started])
+        _state_file(mesh.settings).unlink(missing_ok=True)
+        postgres.stop(mesh.settings)
+
+
+def stop(settings: Settings) -> list[str]:
+    """Stop a running `mesh up` of this MESH_HOME and the embedded Postgres; returns what was stopped.
+
+    Raises:
+        ServiceError: it does not stop.
+    """
+    stopped = []
+    owner = _owner(settings)
+    if owner is not None:
+        owner.send_signal(signal.SIGTERM)
+        try:
+            owner.wait(STOP_SECONDS + 15)
+        except psutil.TimeoutExpired as error:
+            raise ServiceError(f"`mesh up` (process {owner.pid}) does not stop; end it by hand.") from error
+        stopped += ["dagster", "mlflow"]
+    elif left := _left_over(settings):
+        # Its owner was killed: in sessions of their own, they would hold their ports for ever.
+        _end([process.pid for process in left], [member for process in left for member in _family(process.pid)])
+        _state_file(settings).unlink(missing_ok=True)
+        stopped += ["dagster", "mlflow"]
+    # The owner stops the embedded server itself; your own is never stopped.
+    if postgres.stop(settings) or (owner is not None and not settings.postgres_url):
+        stopped.append("postgres")
+    return stopped
+
+
+def states(settings: Settings) -> list[dict[str, Any]]:
+    """Per service whether it runs and where."""
+    owner, left = _owner(settings), bool(_left_over(settings))
+    rows: list[dict[str, Any]] = [
+        {
+            "service": name,
+            "running": (owner is not None or left) and _answers(port),
+            "address": f"http://{LOOPBACK}:{port}",
+            "process": str(owner.pid) if owner else None,
+        }
+        for name, port in (("dagster", settings.dagster_port), ("mlflow", settings.mlflow_port))
+    ]
+    running = postgres.is_running(settings)
+    where = "MESH_POSTGRES_URL" if settings.postgres_url else str(settings.home / "postgres")
+    rows.append({"service": "postgres", "running": running, "address": where, "process": None})
+    return rows
+
+
+def _environment(mesh: Mesh) -> dict[str, str]:
+    # MLflow reads its tables' address from the environment: nothing secret on a command line.
+    return {
+        **os.environ,
+        **SWITCHES,
+        **instance.prepare(mesh),
+        "MESH_PROJECT": str(mesh.settings.project),
+        "MESH_HOME": str(mesh.settings.home),
+        "MLFLOW_BACKEND_STORE_URI": mesh.postgres.url(mesh.postgres.mlflow_database),
+        "MLFLOW_DEFAULT_ARTIFACT_ROOT": str(mesh.settings.home / "mlflow" / "artifacts"),
+        # Seven more processes, for evaluations of language models.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        # Threads of a training that wait must not take the cores from the one that works.
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _start(service: Service, environment: dict[str, str], folder: Path) -> subprocess.Popen[bytes]:
+    service.log.parent.mkdir(parents=True, exist_ok=True)
+    with service.log.open("wb") as log:
+        return subprocess.Popen(
+            service.command,
+            env=environment,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # a Ctrl-C at the terminal reaches us alone, and we stop them in order
+        )
+
+
+def _wait(service: Service, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not _answers(service.port):
+        if process.poll() is not None:
+            raise ServiceError(f"{service.name} stopped while starting; its words are in {service.log}.")
+        if time.monotonic() > deadline:
+            raise ServiceError(f"{service.name} does not answer on {service.address}; see {service.log}.")
+        time.sleep(0.2)
+
+
+def _watch(started: Sequence[tuple[Service, subprocess.Popen[bytes]]]) -> None:
+    while True:
+        for service, process in started:
+            if process.poll() is not None:
+                raise ServiceError(f"{service.name} stopped by itself; its words are in {service.log}.")
+        time.sleep(0.5)
+
+
+def _stop_all(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Ask every server and all it started to stop, then end what is left."""
+    _end([process.pid for process in processes], [member for process in processes for member in _family(process.pid)])
+    for process in processes:
+        process.poll()
+
+
+def _end(groups: Sequence[int], members: Sequence[psutil.Process]) -> None:
+    for number, patience in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, 5)):
+        for group in groups:
+            # The whole group: a server's helpers outlive it where only the server is told.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(group, number)
+        _, members = psutil.wait_procs(members, timeout=patience)
+        if not members:
+            return
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    try:
+        parent = psutil.Process(pid)
+        return [parent, *parent.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _refuse_second(settings: Settings, wanted: Sequence[Service]) -> None:
+    owner = _owner(settings)
+    if owner is not None:
+        addresses = ", ".join(f"{service.name} {service.address}" for service in wanted)
+        raise ServiceError(f"Already up (process {owner.pid}): {addresses}. `mesh down` stops it.")
+    if _left_over(settings):
+        raise ServiceError("Servers of a `mesh up` that was killed still run. `mesh down` stops them; then try again.")
+
+
+def _refuse_taken(service: Service) -> None:
+    if _answers(service.port):
+        raise ServiceError(
+            f"Port {service.port} is taken by another program, so {service.name} cannot start. Free it, or set "
+            f"MESH_{service.name.upper()}_PORT."
+        )
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((LOOPBACK, port)) == 0
+
+
+def _state_file(settings: Settings) -> Path:
+    return settings.home / "up.json"
+
+
+def _write_state(settings: Settings, services: Sequence[int]) -> None:
+    """Who serves, and as which processes: whoever finds the owner dead can still end the others."""
+    state = {"owner": _mark(os.getpid()), "services": [_mark(pid) for pid in services]}
+    _state_file(settings).write_text(json.dumps(state))
+
+
+def _mark(pid: int) -> dict[str, float]:
+    return {"pid": pid, "created": psutil.Process(pid).create_time()}
+
+
+def _owner(settings: Settings) -> psutil.Process | None:
+    """The process of a running `mesh up`."""
+    found = _known(settings, lambda state: [state["owner"]])
+    return found[0] if found else None
+
+
+def _left_over(settings: Settings) -> list[psutil.Process]:
+    """Servers that run on though the `mesh up` that started them is gone."""
+    return [] if _owner(settings) else _known(settings, lambda state: state["services"])
+
+
+def _known(settings: Settings, of: Callable[[Any], Any]) -> list[psutil.Process]:
+    """Running processes of the state file; a number that was given to another process since does not count."""
+    found = []
+    with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError):
+        for mark in of(json.loads(_state_file(settings).read_text())):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process = psutil.Process(mark["pid"])
+                if abs(process.create_time() - mark["created"]) < 1 and process.is_running():
+                    found.append(process)
+    return found
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,65 @@
+{#- Moments as whole numbers, because every engine has exact windows over ranges of whole numbers. -#}
+
+{#- Microseconds since 1970. -#}
+{% macro microseconds(moment) -%}
+    {{ return(adapter.dispatch('microseconds', 'insight_mesh')(moment)) }}
+{%- endmacro %}
+
+{% macro duckdb__microseconds(moment) -%}
+    epoch_us({{ moment }})
+{%- endmacro %}
+
+{% macro default__microseconds(moment) -%}
+    unix_micros({{ moment }})
+{%- endmacro %}
+
+{% macro microseconds_of(days=0, hours=0) -%}
+    {{ (days * 24 + hours) * 3600000000 }}
+{%- endmacro %}
+
+{#- Whole days between two moments given in microseconds. -#}
+{% macro whole_days(later, earlier) -%}
+    {{ return(adapter.dispatch('whole_days', 'insight_mesh')(later, earlier)) }}
+{%- endmacro %}
+
+{% macro duckdb__whole_days(later, earlier) -%}
+    cast(({{ later }} - {{ earlier }}) // {{ microseconds_of(days=1) }} as integer)
+{%- endmacro %}
+
+{% macro default__whole_days(later, earlier) -%}
+    cast(({{ later }} - {{ earlier }}) div {{ microseconds_of(days=1) }} as integer)
+{%- endmacro %}
+
+{#- Days from one date to another. -#}
+{% macro days_between(earlier, later) -%}
+    {{ return(adapter.dispatch('days_between', 'insight_mesh')(earlier, later)) }}
+{%- endmacro %}
+
+{% macro duckdb__days_between(earlier, later) -%}
+    cast({{ later }} - {{ earlier }} as integer)
+{%- endmacro %}
+
+{% macro default__days_between(earlier, later) -%}
+    datediff({{ later }}, {{ earlier }})
+{%- endmacro %}
+
+{#- Monday 1 to Sunday 7. -#}
+{% macro weekday(moment) -%}
+    {{ return(adapter.dispatch('weekday', 'insight_mesh')(moment)) }}
+{%- endmacro %}
+
+{% macro duckdb__weekday(moment) -%}
+    cast(isodow({{ moment }}) as integer)
+{%- endmacro %}
+
+{% macro default__weekday(moment) -%}
+    weekday({{ moment }}) + 1
+{%- endmacro %}
+
+{% macro days_in_month(day) -%}
+    {{ return(adapter.dispatch('days_in_month', 'insight_mesh')(day)) }}
+{%- endmacro %}
+
+{% macro default__days_in_month(day) -%}
+    cast(extract(day from last_day({{ day }})) as integer)
+{%- endmacro %}

@@ -1,0 +1,82 @@
+"""Names and shapes of a candidate's tables at one snapshot of the lake."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import duckdb
+
+from mesh.contract.model import Contract, Rule
+from mesh.contract.predicates import quoted
+
+# Messages of these name only tables, columns and words of the query; all others may repeat a value of a row.
+SPEAKING = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)
+
+
+class RuleError(Exception):
+    """A rule that could not be run; the text holds no row values."""
+
+
+def safe_message(error: duckdb.Error) -> str:
+    """What an engine error may say to people: never a value of a row."""
+    if isinstance(error, SPEAKING):
+        return str(error).strip().splitlines()[0]
+    return f"{type(error).__name__} (its text is kept back, as it may repeat a value)"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """The build tables of one domain, read at one snapshot (None: as they are now)."""
+
+    con: duckdb.DuckDBPyConnection
+    domain_schema: str
+    snapshot: int | None
+    catalog: str = "lake"
+    inputs: str = "inputs"
+
+    def table(self, name: str) -> str:
+        """The FROM term of a build table."""
+        term = quoted(self.catalog, self.domain_schema, name)
+        # A subquery, because DuckDB takes no alias behind `at (...)`.
+        return term if self.snapshot is None else f"(select * from {term} at (version => {int(self.snapshot)}))"
+
+    def columns(self, name: str) -> dict[str, str] | None:
+        """Column to type, in order, or None where the table does not exist."""
+        try:
+            rows = self.con.execute(f"describe select * from {self.table(name)}").fetchall()
+        except duckdb.CatalogException:
+            return None
+        return {str(row[0]): str(row[1]) for row in rows}
+
+    def scope(self, contract: Contract, query: str) -> str:
+        """A query that sees the contract's tables at the snapshot under their plain names."""
+        tables = ", ".join(
+            f"{quoted(table.name)} as not materialized (select * from {self.table(table.name)})"
+            for table in contract.tables
+            if self.columns(table.name) is not None
+        )
+        return f"with {tables} select * from ({query})" if tables else query
+
+    def target(self, rule: Rule) -> str:
+        """The FROM term of the table that a relationship points to.
+
+        Raises:
+            RuleError: no published table of that name can be found.
+        """
+        domain, name, major = (rule.arguments[key] for key in ("domain", "to_table", "major"))
+        if domain is None:
+            return self.table(name)
+        found = self.con.execute(
+            "select schema_name, view_name from duckdb_views() where database_name = "
+            f"'{self.inputs}' and starts_with(view_name, '{name}_v')"
+        ).fetchall()
+        majors = {
+            int(match.group(1)): view
+            for schema, view in found
+            if schema == domain and (match := re.fullmatch(rf"{name}_v(\d+)", view))
+        }
+        if not majors or (major is not None and major not in majors):
+            wanted = f"{domain}.{name}" + (f"_v{major}" if major is not None else "")
+            raise RuleError(f"no release of {wanted} is published, so nothing can be looked up in it")
+        return quoted(self.inputs, domain, majors[max(majors) if major is None else major])

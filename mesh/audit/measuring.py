@@ -1,0 +1,162 @@
+"""The queries of an audit: one scan per table for all rules of single rows, one pass per key, one query per rest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import duckdb
+
+from mesh.audit.candidate import Candidate, RuleError, safe_message
+from mesh.contract.model import Contract, Rule, Table
+from mesh.contract.predicates import has_values, quoted
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a rule saw: failing of judged rows, or one number; `error` where it could not be run."""
+
+    failing: int | None = None
+    rows: int | None = None
+    number: int | float | Decimal | None = None
+    detail: str = ""
+    error: str | None = None
+
+
+def measure_table(
+    candidate: Candidate, contract: Contract, table: Table, now: datetime
+) -> tuple[int | None, dict[str, Measured]]:
+    """The row count of a table (None: it does not exist) and what each of its rules saw, by rule id."""
+    present = candidate.columns(table.name)
+    if present is None:
+        missing = Measured(error=f"the table {table.name} does not exist at this snapshot")
+        return None, {rule.id: missing for rule in table.rules}
+    measured: dict[str, Measured] = {}
+    scanned: list[Rule] = []
+    for rule in table.rules:
+        absent = [column for column in rule.columns if column not in present]
+        if absent:
+            measured[rule.id] = Measured(error=f"the column {absent[0]} is missing")
+        elif rule.kind == "schema":
+            measured[rule.id] = _schema(table, present)
+        elif rule.row_predicate or rule.kind in ("rowCount", "freshness"):
+            scanned.append(rule)
+        else:
+            measured[rule.id] = _alone(candidate, contract, rule)
+    rows, seen = _scan(candidate, table.name, scanned, now)
+    return rows, measured | seen
+
+
+def _schema(table: Table, present: dict[str, str]) -> Measured:
+    wrong = [f"{column.name} is missing" for column in table.columns if column.name not in present]
+    wrong += [
+        f"{column.name} is {present[column.name]} instead of {column.physical_type}"
+        for column in table.columns
+        if column.name in present and present[column.name] != column.physical_type
+    ]
+    declared = {column.name for column in table.columns}
+    wrong += [f"{name} is not in the contract" for name in present if name not in declared]
+    detail = f"wrong columns: {'; '.join(wrong)}" if wrong else f"all {len(table.columns)} columns are as declared"
+    return Measured(number=len(wrong), detail=detail)
+
+
+def _scan(candidate: Candidate, table: str, rules: Sequence[Rule], now: datetime) -> tuple[int, dict[str, Measured]]:
+    """All rules that share one scan; if the engine refuses one of them, each is tried alone to find which."""
+    try:
+        return _scan_together(candidate, table, rules, now)
+    except duckdb.Error as error:
+        if not rules:
+            raise
+        if len(rules) == 1:
+            rows, _ = _scan_together(candidate, table, (), now)
+            return rows, {rules[0].id: Measured(error=safe_message(error))}
+    rows = 0
+    seen: dict[str, Measured] = {}
+    for rule in rules:
+        rows, one = _scan(candidate, table, [rule], now)
+        seen |= one
+    return rows, seen
+
+
+def _scan_together(
+    candidate: Candidate, table: str, rules: Sequence[Rule], now: datetime
+) -> tuple[int, dict[str, Measured]]:
+    terms = {"count(*)": 0}
+
+    def ask(term: str) -> int:
+        return terms.setdefault(term, len(terms))
+
+    places: dict[str, tuple[int, int]] = {}
+    for rule in rules:
+        if rule.kind == "freshness":
+            places[rule.id] = (ask(f"epoch(max({quoted(rule.columns[0])}))"), ask("count(*)"))
+        elif rule.row_predicate:
+            judged = "count(*)" if rule.judges_nulls else f"count({quoted(rule.columns[0])})"
+            places[rule.id] = (ask(f"count(*) filter (where {rule.row_predicate})"), ask(judged))
+    row = candidate.con.execute(f"select {', '.join(terms)} from {candidate.table(table)}").fetchone()
+    assert row is not None
+    seen: dict[str, Measured] = {}
+    for rule in rules:
+        first, second = places.get(rule.id, (0, 0))
+        if rule.kind == "rowCount":
+            seen[rule.id] = Measured(number=row[0], rows=row[0])
+        elif rule.kind == "freshness":
+            seen[rule.id] = Measured(number=_age(row[first], rule, now), rows=row[second])
+        else:
+            seen[rule.id] = Measured(failing=row[first], rows=row[second])
+    return int(row[0]), seen
+
+
+def _age(newest: float | None, rule: Rule, now: datetime) -> float | None:
+    """Seconds from the newest value to `now`; a plain date counts from its end, so that today is never late."""
+    if newest is None:
+        return None
+    if rule.arguments["logicalType"] == "date":
+        newest += 86399
+    return max(now.replace(tzinfo=UTC).timestamp() - newest, 0.0)
+
+
+def _alone(candidate: Candidate, contract: Contract, rule: Rule) -> Measured:
+    try:
+        if rule.kind == "sql":
+            return _query(candidate, contract, rule)
+        judged, failing = failing_query(candidate, rule)
+        row = candidate.con.execute(f"select ({judged}), ({failing})").fetchone()
+    except duckdb.Error as error:
+        return Measured(error=safe_message(error))
+    except RuleError as error:
+        return Measured(error=str(error))
+    assert row is not None
+    return Measured(rows=int(row[0]), failing=int(row[1]))
+
+
+def failing_query(candidate: Candidate, rule: Rule) -> tuple[str, str]:
+    """Two scalar queries: judged rows and failing rows of a key or a relationship."""
+    source, given = candidate.table(rule.table), has_values(rule.columns)
+    judged = f"select count(*) from {source} where {given}"
+    if rule.kind == "duplicateValues":
+        keys = ", ".join(quoted(column) for column in rule.columns)
+        groups = f"select count(*) as n from {source} where {given} group by {keys} having count(*) > 1"
+        return judged, f"select coalesce(sum(n), 0) from ({groups})"
+    return judged, f"select count(*) from {source} as judged where {given} and {unmatched(candidate, rule)}"
+
+
+def unmatched(candidate: Candidate, rule: Rule) -> str:
+    """The condition of rows, under the alias `judged`, whose key is not in the table a relationship points to."""
+    pairs = zip(rule.columns, rule.arguments["to_columns"], strict=True)
+    same = " and ".join(f"target.{quoted(there)} = judged.{quoted(here)}" for here, there in pairs)
+    return f"not exists (select 1 from {candidate.target(rule)} as target where {same})"
+
+
+def _query(candidate: Candidate, contract: Contract, rule: Rule) -> Measured:
+    found = candidate.con.execute(candidate.scope(contract, rule.arguments["query"])).fetchmany(2)
+    if len(found) != 1 or len(found[0]) != 1:
+        raise RuleError("the query must give exactly one value")
+    value = found[0][0]
+    if isinstance(value, bool):
+        value = int(value)
+    if value is not None and not isinstance(value, int | float | Decimal):
+        raise RuleError("the query must give a number or a truth value")
+    return Measured(number=value, detail="" if value is not None else "the query gave no value")

@@ -1,0 +1,141 @@
+"""`mesh add`: a data product that comes as a folder, put into its places in this mesh.
+
+A bundle has the layout of the mesh itself (contracts/, data_products/, dbt/); its `domain.yaml` files hold
+only the ports to add. Either all of it fits or nothing is changed.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mesh.console import screen
+from mesh.errors import ProjectError, UsageError
+
+PLACES = ("contracts", "data_products", "dbt")
+PORTS = ("inputPorts", "outputPorts")
+
+
+@dataclass(frozen=True)
+class Change:
+    """One file of this mesh that a bundle writes: what it holds now (None: nothing) and then."""
+
+    path: Path
+    before: bytes | None
+    after: bytes
+
+
+def register(app: typer.Typer) -> None:
+    app.command("add")(add)
+
+
+def add(bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A folder such as examples/motor.")]) -> None:
+    """Put a data product from a folder into its places in this mesh."""
+    from mesh.settings import get_settings
+
+    root = get_settings().project
+    done = add_bundle(bundle, root)
+    console = screen()
+    if not done:
+        console.print(f"{bundle} is already in place; nothing to do.")
+        return
+    for change in done:
+        console.print(f"{'changed' if change.before else 'added  '}  {change.path.relative_to(root)}")
+    console.print("Build it: mesh run")
+
+
+def add_bundle(bundle: Path, root: Path) -> tuple[Change, ...]:
+    """Copy a bundle's files and merge its ports; returns what changed.
+
+    Raises:
+        UsageError: the folder is no bundle, or one of its files would replace a different one.
+        ProjectError, ContractError: the mesh with the bundle would be wrong; it is left as it was.
+    """
+    from mesh.project import load_project
+
+    changes = [change for change in _changes(bundle, root) if change.before != change.after]
+    try:
+        for change in changes:
+            change.path.parent.mkdir(parents=True, exist_ok=True)
+            change.path.write_bytes(change.after)
+        load_project(root)
+    except BaseException:
+        _undo(changes, root)
+        raise
+    return tuple(changes)
+
+
+def _changes(bundle: Path, root: Path) -> list[Change]:
+    if not bundle.is_dir():
+        raise UsageError(f"{bundle} is not a folder. Allowed: a bundle, such as examples/motor")
+    files = [file for place in PLACES for file in sorted((bundle / place).rglob("*")) if file.is_file()]
+    if not files:
+        raise UsageError(f"{bundle} holds none of {', '.join(f'{place}/' for place in PLACES)}, so it is no bundle.")
+    changes = []
+    for file in files:
+        target = root / file.relative_to(bundle)
+        before = target.read_bytes() if target.is_file() else None
+        if file.name == "domain.yaml":
+            if before is None:
+                raise UsageError(f"{file} adds to domain {file.parent.name}, which this mesh does not have.")
+            after = _merged(file, target)
+        else:
+            after = file.read_bytes()
+            if before is not None and before != after:
+                raise UsageError(
+                    f"{target} is there already and differs from {file}. Move it away, or take the bundle's changes "
+                    "over by hand."
+                )
+        changes.append(Change(target, before, after))
+    return changes
+
+
+def _merged(fragment: Path, target: Path) -> bytes:
+    """The target with the fragment's ports added by name; comments and layout stay."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    yaml = YAML()
+    yaml.width, yaml.preserve_quotes = 120, True
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    try:
+        new, old = yaml.load(fragment), yaml.load(target)
+    except YAMLError as error:
+        raise ProjectError(f"not YAML: {getattr(error, 'problem', error)}", file=fragment) from error
+    foreign = sorted(set(new or {}) - {*PORTS, "apiVersion", "kind", "domain"})
+    if foreign:
+        raise ProjectError(f"{foreign[0]} cannot be added to a domain.", file=fragment, allowed=", ".join(PORTS))
+    changed = False
+    for ports in PORTS:
+        have: list[Any] = old.setdefault(ports, [])
+        by_name = {port["name"]: port for port in have}
+        for port in new.get(ports) or []:
+            there = by_name.get(port["name"])
+            if there is not None and there != port:
+                raise ProjectError(f"{port['name']} is there already and differs.", file=target, field=ports)
+            if there is None:
+                have.append(port)
+                changed = True
+    if not changed:
+        return target.read_bytes()
+    text = StringIO()
+    yaml.dump(old, text)
+    return text.getvalue().encode()
+
+
+def _undo(changes: Sequence[Change], root: Path) -> None:
+    for change in changes:
+        if change.before is not None:
+            change.path.write_bytes(change.before)
+            continue
+        change.path.unlink(missing_ok=True)
+        folder = change.path.parent
+        while folder != root and folder.is_dir() and not any(folder.iterdir()):
+            shutil.rmtree(folder)
+            folder = folder.parent

@@ -1,0 +1,235 @@
+"""Columns of a contract, and the rules that their own fields promise: required, unique, bounds, lengths, formats."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import date, datetime, time
+from functools import cache
+from typing import Any
+
+from open_data_contract_standard.model import CustomProperty, SchemaProperty
+
+from mesh.contract.model import NONE_FAIL, Column, Kind, Rule
+from mesh.contract.predicates import FORMATS, literal
+from mesh.contract.reading import Document, Path_
+from mesh.contract.types import FAMILIES, INTEGER_FORMATS, LOGICAL_TYPES, duckdb_type, family, normal_type
+
+NAME = re.compile(r"[a-z][a-z0-9_]*")
+BOUNDS: tuple[Kind, ...] = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")
+RANGE = (*BOUNDS, "multipleOf", "format")
+WHEN = (*BOUNDS, "format")
+OPTIONS = {
+    "string": ("minLength", "maxLength", "pattern", "format"),
+    "date": WHEN,
+    "timestamp": (*WHEN, "timezone", "defaultTimezone"),
+    "time": (*WHEN, "timezone", "defaultTimezone"),
+    "integer": RANGE,
+    "number": RANGE,
+    "object": ("maxProperties", "minProperties", "required"),
+    "array": ("maxItems", "minItems", "uniqueItems"),
+    "boolean": (),
+}
+PARSERS: dict[str, Any] = {
+    "date": date.fromisoformat,
+    "timestamp": datetime.fromisoformat,
+    "time": time.fromisoformat,
+}
+SEVERITIES = ("error", "warning")
+ACTIONS = ("fail", "quarantine")
+
+WORDS = {
+    "minLength": "has at least {} characters",
+    "maxLength": "has at most {} characters",
+    "pattern": "matches {}",
+    "minimum": "is {} or more",
+    "exclusiveMinimum": "is more than {}",
+    "maximum": "is {} or less",
+    "exclusiveMaximum": "is less than {}",
+    "multipleOf": "is a multiple of {}",
+    "format": "is written as {}",
+}
+
+
+def check_name(document: Document, path: Path_, name: str | None, what: str) -> str:
+    """A table or column name that is the same in every engine."""
+    if name is None:
+        document.fail(path, f"A {what} needs a `name`.", "lower case letters, digits and _, from a letter")
+    if not NAME.fullmatch(name):
+        document.fail(
+            (*path, "name"), f"`{name}` is no {what} name.", "lower case letters, digits and _, beginning with a letter"
+        )
+    return name
+
+
+def custom_properties(document: Document, path: Path_, entries: list[CustomProperty] | None) -> dict[str, Any]:
+    """`customProperties` as a mapping; each property stands once."""
+    found: dict[str, Any] = {}
+    for i, entry in enumerate(entries or ()):
+        here = (*path, "customProperties", i)
+        if not entry.property:
+            document.fail(here, "A custom property needs `property` and `value`.")
+        if entry.property in found:
+            document.fail(here, f"The custom property `{entry.property}` stands here twice.", "each property once")
+        found[entry.property] = entry.value
+    return found
+
+
+def check_handling(document: Document, path: Path_, custom: dict[str, Any]) -> dict[str, Any]:
+    """`severity` and `action` of derived rules, from the custom properties of a column or table."""
+    handling: dict[str, Any] = {}
+    for name, allowed in (("severity", SEVERITIES), ("action", ACTIONS)):
+        if name in custom:
+            document.choose((*path, "customProperties"), custom[name], allowed)
+            handling[name] = custom[name]
+    return handling
+
+
+def read_column(document: Document, path: Path_, given: SchemaProperty) -> Column:
+    """Check one property of a table and give it its physical type."""
+    name = check_name(document, path, given.name, "column")
+    if given.physicalName not in (None, name):
+        document.fail((*path, "physicalName"), "A published column has the name of the contract.", f"`{name}`, or none")
+    if given.logicalType is None:
+        document.fail(path, "A column needs a `logicalType`.", ", ".join(LOGICAL_TYPES))
+    document.choose((*path, "logicalType"), given.logicalType, LOGICAL_TYPES)
+    options = given.logicalTypeOptions or {}
+    for option in options:
+        document.choose((*path, "logicalTypeOptions", option), option, OPTIONS[given.logicalType])
+    if given.logicalType == "integer" and "format" in options:
+        document.choose((*path, "logicalTypeOptions", "format"), options["format"], INTEGER_FORMATS)
+    if given.logicalType == "number" and "format" in options:
+        document.choose((*path, "logicalTypeOptions", "format"), options["format"], ("f32", "f64"))
+    physical = normal_type(given.physicalType) if given.physicalType else duckdb_type(given.logicalType, options)
+    allowed = FAMILIES.get(given.logicalType)
+    if allowed and family(physical) not in allowed:
+        what = f"`{given.physicalType}` cannot hold values of type {given.logicalType}."
+        document.fail((*path, "physicalType"), what, ", ".join(allowed))
+    if given.primaryKeyPosition is not None and given.primaryKeyPosition < 1 and given.primaryKey:
+        document.fail((*path, "primaryKeyPosition"), "Positions in a primary key start at 1.", "1, 2, ...")
+    return Column(
+        name=name,
+        logical_type=given.logicalType,
+        physical_type=physical,
+        description=given.description or "",
+        required=bool(given.required or given.primaryKey),
+        unique=bool(given.unique),
+        primary_key_position=(given.primaryKeyPosition or 1) if given.primaryKey else None,
+        classification=given.classification,
+        critical=bool(given.criticalDataElement),
+        tags=tuple(given.tags or ()),
+        options=options,
+        custom=custom_properties(document, path, given.customProperties),
+    )
+
+
+def column_rules(document: Document, path: Path_, table: str, column: Column) -> Iterator[Rule]:
+    """The rules that a column's own fields promise; their ids are `table.column.FIELD`."""
+    handling = check_handling(document, path, dict(column.custom))
+
+    def rule(name: str, kind: Kind, says: str, dimension: str, **arguments: Any) -> Rule:
+        return Rule(
+            id=f"{table}.{column.name}.{name}",
+            table=table,
+            columns=(column.name,),
+            kind=kind,
+            description=f"{column.name} {says}.",
+            arguments={"logicalType": column.logical_type, "physicalType": column.physical_type} | arguments,
+            threshold=NONE_FAIL,
+            dimension=dimension,
+            **handling,
+        )
+
+    if column.required:
+        yield rule("required", "nullValues", "is never missing", "completeness")
+    if column.unique:
+        yield rule("unique", "duplicateValues", "is never given twice", "uniqueness")
+    for option, value in column.options.items():
+        here = (*path, "logicalTypeOptions", option)
+        if executed_option(column.logical_type, option, value):
+            check_option(document, here, column.logical_type, option, value)
+            yield rule(option, _kind(option), WORDS[option].format(value), "conformity", **{option: value})
+    _check_order(document, path, dict(column.options))
+
+
+def executed_option(logical_type: str, option: str, value: Any) -> bool:
+    """True where an entry of `logicalTypeOptions` becomes a rule; integer and number formats fix the type instead."""
+    if option == "format":
+        return logical_type == "string" and value in FORMATS
+    return option in WORDS
+
+
+def _kind(option: str) -> Kind:
+    kinds: dict[str, Kind] = {
+        "minLength": "minLength", "maxLength": "maxLength", "pattern": "pattern", "format": "format",
+        "multipleOf": "multipleOf", **{bound: bound for bound in BOUNDS},
+    }  # fmt: skip
+    return kinds[option]
+
+
+def check_option(document: Document, path: Path_, logical_type: str, option: str, value: Any) -> None:
+    """One entry of `logicalTypeOptions` must be of the type that its column compares with."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if option in ("minLength", "maxLength"):
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            document.fail(path, f"`{option}` must be a whole number of characters.", "0 or more")
+    elif option == "pattern":
+        check_pattern(document, path, value)
+    elif option == "multipleOf":
+        if not number or value <= 0:
+            document.fail(path, "`multipleOf` must be a number.", "more than 0")
+    elif logical_type in PARSERS:
+        check_value(document, path, logical_type, value)
+    elif option != "format" and not number:
+        document.fail(path, f"`{option}` of a {logical_type} must be a number.", "a number without quotes")
+
+
+def check_value(document: Document, path: Path_, logical_type: str, value: Any) -> None:
+    """A value in a contract must be one that its column could hold."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if logical_type in PARSERS:
+        try:
+            PARSERS[logical_type](str(value))
+        except ValueError:
+            document.fail(path, f"This is no {logical_type}.", f"an ISO 8601 {logical_type}")
+    elif logical_type in ("integer", "number") and not number:
+        document.fail(path, f"This must be a number, as the column is a {logical_type}.", "a number without quotes")
+    elif logical_type == "integer" and value != int(value):
+        document.fail(path, "This must be a whole number, as the column is an integer.", "a whole number")
+    elif logical_type == "boolean" and not isinstance(value, bool):
+        document.fail(path, "This must be true or false, as the column is a boolean.", "true, false")
+    elif logical_type == "string" and not isinstance(value, str):
+        document.fail(path, "This must be text, as the column is a string.", "text in quotes")
+
+
+def check_pattern(document: Document, path: Path_, pattern: object) -> None:
+    """A regular expression that DuckDB's engine (RE2) takes: no look-around and no back references."""
+    if not isinstance(pattern, str):
+        document.fail(path, "A pattern must be text.", "a regular expression in quotes")
+    reason = _pattern_error(pattern)
+    if reason:
+        document.fail(path, f"The pattern cannot be used: {reason}.", "RE2 syntax: no look-around, no back references")
+
+
+@cache
+def _pattern_error(pattern: str) -> str:
+    import duckdb
+
+    with duckdb.connect() as con:
+        try:
+            # A bound parameter would make DuckDB import pandas, a second of waiting.
+            con.execute(f"select regexp_matches('', {literal(pattern)})")
+        except duckdb.Error as error:
+            return str(error).partition(": ")[2].splitlines()[0]
+    return ""
+
+
+def _check_order(document: Document, path: Path_, options: dict[str, Any]) -> None:
+    for low, high in (("minLength", "maxLength"), ("minimum", "maximum"), ("exclusiveMinimum", "exclusiveMaximum")):
+        if (
+            low in options
+            and high in options
+            and type(options[low]) is type(options[high])
+            and (options[low] > options[high])
+        ):
+            document.fail((*path, "logicalTypeOptions", low), f"`{low}` is above `{high}`: no value could pass.")

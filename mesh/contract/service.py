@@ -1,0 +1,115 @@
+"""`slaProperties` of a contract: service levels, and the freshness rule that one of them gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+from open_data_contract_standard.model import ServiceLevelAgreementProperty
+
+from mesh.contract.columns import SEVERITIES
+from mesh.contract.model import Rule, ServiceLevel, Severity, Table
+from mesh.contract.reading import Document
+
+LONG_NAMES = {
+    "av": "availability", "th": "throughput", "er": "errorRate", "ga": "generalAvailability", "es": "endOfSupport",
+    "el": "endOfLife", "re": "retention", "fy": "frequency", "ly": "latency", "td": "timeToDetect",
+    "tn": "timeToNotify", "tr": "timeToRepair",
+}  # fmt: skip
+AGES = ("freshness", "latency")
+UNITS = {
+    "s": 1, "sec": 1, "second": 1, "seconds": 1, "m": 60, "min": 60, "minute": 60, "minutes": 60,
+    "h": 3600, "hr": 3600, "hour": 3600, "hours": 3600, "d": 86400, "day": 86400, "days": 86400,
+    "w": 604800, "week": 604800, "weeks": 604800, "y": 31536000, "yr": 31536000, "year": 31536000, "years": 31536000,
+}  # fmt: skip
+
+
+def service_levels(
+    document: Document, entries: list[ServiceLevelAgreementProperty] | None, tables: dict[str, Table]
+) -> tuple[ServiceLevel, ...]:
+    """Check the service levels; the elements they name must be columns of the contract."""
+    return tuple(_level(document, i, given, tables) for i, given in enumerate(entries or ()))
+
+
+def _level(document: Document, i: int, given: ServiceLevelAgreementProperty, tables: dict[str, Table]) -> ServiceLevel:
+    path = ("slaProperties", i)
+    if not given.property:
+        document.fail(path, "A service level needs `property` and `value`.")
+    if given.value is None:
+        document.fail(path, "A service level needs a `value`.")
+    name = LONG_NAMES.get(given.property.lower(), given.property)
+    by_lower = {known.lower(): known for known in (*LONG_NAMES.values(), "freshness")}
+    name = by_lower.get(name.lower(), name)
+    table, column = _element(document, i, given.element, tables, one=name in AGES)
+    number = isinstance(given.value, int | float) and not isinstance(given.value, bool)
+    if name in AGES:
+        if not number or float(given.value) <= 0:
+            document.fail((*path, "value"), f"`{name}` must be a length of time.", "a number above 0")
+        document.choose((*path, "unit") if given.unit else path, given.unit, UNITS)
+        # Without a column it is the age of the release, which the orchestration watches.
+        kind = tables[str(table)].column(column).logical_type if column else None
+        if column is not None and kind not in ("date", "timestamp"):
+            document.fail((*path, "element"), f"`{column}` is a {kind} and tells no time.", "a date or timestamp")
+    seconds = UNITS.get(given.unit or "")
+    return ServiceLevel(
+        name=name,
+        value=given.value,
+        unit=given.unit,
+        table=table,
+        column=column,
+        age=_age(float(given.value) * seconds) if number and seconds else None,
+        description=given.description or "",
+    )
+
+
+def _age(seconds: float) -> timedelta | None:
+    return timedelta(seconds=seconds) if abs(seconds) < 1e12 else None
+
+
+def _element(
+    document: Document, i: int, element: str | None, tables: dict[str, Table], *, one: bool
+) -> tuple[str | None, str | None]:
+    path = ("slaProperties", i, "element")
+    if element is None:
+        return None, None
+    found: list[tuple[str, str | None]] = []
+    for text in element.split(","):
+        table, dot, column = text.strip().rpartition(".")
+        if not dot and column in tables:
+            found.append((column, None))
+            continue
+        if not dot and len(tables) == 1:
+            table = next(iter(tables))
+        document.choose(path, table or column, tables)
+        document.choose(path, column, [known.name for known in tables[table].columns])
+        found.append((table, column))
+    if len(found) > 1 and one:
+        document.fail(path, "One service level watches one column.", "table.column")
+    return found[0]
+
+
+def freshness_rules(
+    document: Document, levels: tuple[ServiceLevel, ...], tables: dict[str, Table], custom: dict[str, Any]
+) -> Iterator[Rule]:
+    """A rule for each freshness or latency level; late data is a warning unless `freshnessSeverity: error`.
+
+    It only warns by default because refusing a release would leave readers with data that is older still.
+    """
+    severity: Severity = custom.get("freshnessSeverity", "warning")
+    document.choose(("customProperties",), severity, SEVERITIES)
+    for level in levels:
+        if level.name in AGES and level.table and level.column and level.age:
+            yield Rule(
+                id=f"{level.table}.{level.column}.{level.name}",
+                table=level.table,
+                columns=(level.column,),
+                kind="freshness",
+                description=level.description or f"The newest {level.column} is at most {level.age} old.",
+                arguments={
+                    "seconds": level.age.total_seconds(),
+                    "logicalType": tables[level.table].column(level.column).logical_type,
+                },
+                severity=severity,
+                dimension="timeliness",
+            )

@@ -1,0 +1,88 @@
+"""What a contract says and no audit holds, told instead of dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from open_data_contract_standard.model import DataQuality, SchemaProperty
+
+from mesh.contract.columns import executed_option
+from mesh.contract.model import Contract
+from mesh.contract.reading import field_name
+from mesh.contract.service import AGES
+
+REASONS = {
+    "servers": "the mesh knows where its tables are",
+    "roles": "access is granted by the mesh, not by the audit",
+    "price": "for people to read",
+    "support": "for people to read",
+    "slaDefaultElement": "deprecated by the standard: name the element in each service level",
+    "context": "for people and assistants to read",
+}
+COLUMN_REASONS = {
+    "partitioned": "the layout of the build decides how files are split",
+    "encryptedName": "for people to read: no second column is compared",
+    "transformLogic": "for people to read: the build's models transform",
+    "semanticType": "only columns are published",
+    "deprecated": "for people to read",
+}
+
+
+def not_executed(contract: Contract) -> list[tuple[str, str]]:
+    """Every part of a contract that promises something which no rule checks: (place, why).
+
+    Purely descriptive text (descriptions, tags, business names, examples, definitions) is not listed.
+    """
+    return sorted(_found(contract))
+
+
+def _found(contract: Contract) -> Iterator[tuple[str, str]]:
+    odcs = contract.odcs
+    for name, why in REASONS.items():
+        if getattr(odcs, name, None):
+            yield name, why
+    for i, level in enumerate(contract.sla):
+        if level.name not in AGES:
+            yield f"slaProperties[{i}] {level.name}", "a promise of the service, not of one snapshot"
+    for i, given in enumerate(odcs.slaProperties or ()):
+        if given.schedule:
+            yield f"slaProperties[{i}].schedule", "rules run at every audit"
+    for i, schema in enumerate(odcs.schema_ or ()):
+        place = f"schema[{i}]"
+        yield from _quality(place, schema.quality)
+        for j, column in enumerate(schema.properties or ()):
+            yield from _column(f"{place}.properties[{j}]", column)
+
+
+def _column(place: str, column: SchemaProperty) -> Iterator[tuple[str, str]]:
+    yield from _quality(place, column.quality)
+    for option, value in (column.logicalTypeOptions or {}).items():
+        if not executed_option(str(column.logicalType), option, value):
+            yield f"{place}.logicalTypeOptions.{option}", _why_option(column, option, value)
+    for name, why in COLUMN_REASONS.items():
+        value = getattr(column, name)
+        if value and not (name == "semanticType" and value == "column"):
+            yield f"{place}.{name}", why
+    for name in ("properties", "items", "map"):
+        if getattr(column, name):
+            yield f"{place}.{name}", "the inside of a nested column is not audited"
+
+
+def _why_option(column: SchemaProperty, option: str, value: Any) -> str:
+    if column.logicalType in ("object", "array"):
+        return "the inside of a nested column is not audited"
+    if option == "format" and column.logicalType == "string":
+        return f"no rule is known for the format {value}; use `pattern`"
+    return "it gives the column its type, which the schema rule holds"
+
+
+def _quality(place: str, entries: Iterable[DataQuality] | None) -> Iterator[tuple[str, str]]:
+    for i, given in enumerate(entries or ()):
+        here = field_name((place, "quality", i))
+        if given.type == "text":
+            yield here, "text is for people; write it as a library or sql rule to have it checked"
+        elif given.type == "custom":
+            yield here, f"rules of the engine {given.engine} are not run"
+        if given.schedule or given.scheduler:
+            yield f"{here}.schedule", "rules run at every audit"

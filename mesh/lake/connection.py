@@ -1,0 +1,120 @@
+"""DuckDB connections to the lake: extensions by path, writers, readers, pinned inputs."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from functools import lru_cache
+from pathlib import Path
+
+import duckdb
+
+from mesh.errors import ServiceError
+from mesh.postgres import Postgres
+from mesh.settings import Settings
+
+LAKE = "lake"
+INPUTS = "inputs"
+EXTENSIONS = ("ducklake", "postgres_scanner")
+
+_ALONE_WHERE_NEW = """
+    select case when to_regclass('public.ducklake_metadata') is null
+        then pg_advisory_xact_lock(hashtextextended('mesh:catalog', 0)) end
+"""
+
+
+@lru_cache(maxsize=1)
+def _extension_files() -> tuple[Path, ...]:
+    """The signed extension files that came as Python packages: nothing is fetched at run time."""
+    files = []
+    for name in EXTENSIONS:
+        spec = importlib.util.find_spec(f"duckdb_extension_{name}")
+        folders = list(spec.submodule_search_locations or ()) if spec else []
+        found = [file for folder in folders for file in Path(folder).glob(f"extensions/*/{name}.duckdb_extension")]
+        wanted = [file for file in found if file.parent.name == f"v{duckdb.__version__}"]
+        if not wanted:
+            raise ServiceError(
+                f"DuckDB {duckdb.__version__} needs its extension {name} in the same version: "
+                f"pip install duckdb-extension-{name.replace('_', '-')}=={duckdb.__version__} in {sys.prefix}."
+            )
+        files.append(wanted[0])
+    return tuple(files)
+
+
+def load_extensions(connection: duckdb.DuckDBPyConnection) -> None:
+    """Load DuckLake and the Postgres scanner by path; automatic installation is switched off."""
+    connection.execute("set autoinstall_known_extensions = false")
+    for file in _extension_files():
+        connection.execute(f"load {_text(str(file))}")
+
+
+def attach_statement(postgres: Postgres, settings: Settings, *, alias: str, at: int | None = None) -> str:
+    """The statement that attaches the mesh read-only in any DuckDB client.
+
+    Args:
+        at: a lake snapshot; the whole mesh is then seen as it was, views included.
+    """
+    pinned = f", snapshot_version {at}" if at is not None else ""
+    source = f"ducklake:postgres:{postgres.dsn(reader=True)}"
+    return f"attach {_text(source)} as {alias} (read_only{pinned})"
+
+
+def attach_lake(connection: duckdb.DuckDBPyConnection, postgres: Postgres, settings: Settings) -> None:
+    """Attach the writable lake as `lake`, creating its catalog on first use.
+
+    Data inlining stays off: a small table must have a file too, or there is nothing to seal and verify.
+    """
+    settings.lake_dir.mkdir(parents=True, exist_ok=True)
+    with postgres.cursor() as cursor:
+        # Two processes that create the catalog at once fail each other; where it is there, nobody waits.
+        cursor.execute(_ALONE_WHERE_NEW)
+        connection.execute(
+            f"attach if not exists {_text('ducklake:postgres:' + postgres.dsn())} as {LAKE} "
+            f"(data_path {_text(str(settings.lake_dir) + '/')}, data_inlining_row_limit 0)"
+        )
+
+
+def attach_inputs(connection: duckdb.DuckDBPyConnection, postgres: Postgres, settings: Settings, at: int) -> None:
+    """Attach the whole mesh as it was at snapshot `at`, read-only, as `inputs`."""
+    connection.execute(attach_statement(postgres, settings, alias=INPUTS, at=at))
+
+
+def writer(postgres: Postgres, settings: Settings, *, inputs_at: int | None = None) -> duckdb.DuckDBPyConnection:
+    """A connection that can write the lake, optionally with `inputs` pinned. The caller closes it."""
+    connection = _connect(settings)
+    attach_lake(connection, postgres, settings)
+    if inputs_at is not None:
+        attach_inputs(connection, postgres, settings, inputs_at)
+    connection.execute(f"use {LAKE}")
+    return connection
+
+
+def reader(postgres: Postgres, settings: Settings, *, at: int | None = None) -> duckdb.DuckDBPyConnection:
+    """A connection that can only read, with the mesh attached as `mesh` and in use. The caller closes it."""
+    connection = _connect(settings)
+    try:
+        connection.execute(attach_statement(postgres, settings, alias="mesh", at=at))
+    except duckdb.Error as error:
+        connection.close()
+        raise ServiceError("The lake has no catalog yet: nothing was ever built here. Run `mesh run` first.") from error
+    connection.execute("use mesh")
+    return connection
+
+
+def current_snapshot(connection: duckdb.DuckDBPyConnection, catalog: str = LAKE) -> int:
+    """The snapshot a catalog shows now (for a pinned one: the pin)."""
+    row = connection.execute(f"select id from ducklake_current_snapshot('{catalog}')").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _connect(settings: Settings) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(config={"threads": settings.threads})
+    load_extensions(connection)
+    # UTC everywhere: a session's own time zone must not move a timestamp.
+    connection.execute("set timezone = 'UTC'")
+    return connection
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

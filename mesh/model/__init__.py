@@ -1,0 +1,55 @@
+"""Models as products: a definition in, a trained, measured and registered champion out, scores with reasons.
+
+    definition = load_definition(path)
+    table = training_frame(con, definition, relation_for=relation_for, as_of=moment)
+    trained = train(definition, table, context, population=scoring_frame(con, definition, relation_for=relation_for))
+    registered = register(trained, definition, context)
+    model = champion(definition, context)
+    scores = score(model, rows)
+
+Importing this package imports neither LightGBM nor MLflow; what needs them loads them.
+"""
+
+from mesh.model.bundle import LoadedModel, load_bundle, write_bundle
+from mesh.model.calibration import Bands, Calibration, fit_bands
+from mesh.model.context import ContractRef, ReleaseRef, TrainingContext, fingerprint
+from mesh.model.definition import Label, ModelDefinition, Split
+from mesh.model.frame import LABEL, scoring_frame, training_frame
+from mesh.model.metrics import Metric, evaluate
+from mesh.model.reading import load_definition
+from mesh.model.registry import RegisteredModel, champion, find_registered, load_champion, register
+from mesh.model.scoring import score
+from mesh.model.tracking import prepare_tracking
+from mesh.model.training import TrainedModel, describe, train
+
+__all__ = [
+    "LABEL",
+    "Bands",
+    "Calibration",
+    "ContractRef",
+    "Label",
+    "LoadedModel",
+    "Metric",
+    "ModelDefinition",
+    "RegisteredModel",
+    "ReleaseRef",
+    "Split",
+    "TrainedModel",
+    "TrainingContext",
+    "champion",
+    "describe",
+    "evaluate",
+    "find_registered",
+    "fingerprint",
+    "fit_bands",
+    "load_bundle",
+    "load_champion",
+    "load_definition",
+    "prepare_tracking",
+    "register",
+    "score",
+    "scoring_frame",
+    "train",
+    "training_frame",
+    "write_bundle",
+]

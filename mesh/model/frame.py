@@ -1,0 +1,169 @@
+"""The rows a model learns from and the rows it scores, read by SQL in one total order.
+
+A row without a known label is no training row: nobody looked at it, which does not make it innocent. Where a key
+has several labels the one known last counts.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from mesh.errors import ModelError
+from mesh.model.definition import ModelDefinition
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+LABEL = "_label"
+"""Name of the label column of a training frame: 1 positive, 0 negative."""
+
+RelationFor = Callable[[str], str]
+"""Maps a product to the SQL relation that serves it, such as `inputs.insight.claim_features_v1`."""
+
+
+def training_frame(
+    con: duckdb.DuckDBPyConnection,
+    definition: ModelDefinition,
+    *,
+    relation_for: RelationFor,
+    as_of: datetime | None = None,
+) -> pa.Table:
+    """The labelled rows: key, time, features, `_label` (int8), ordered by (time, key).
+
+    `as_of` drops labels that became known later (needs `label.known_at`); None keeps all that are known.
+
+    Raises:
+        ModelError: a column is missing, a feature has a type no model takes, or the key is not unique.
+    """
+    columns = feature_columns(con, definition, relation_for)
+    listed = ", ".join(f"i.{quote(name)}" for name in (definition.key, definition.time, *columns))
+    sql = f"""
+        with labels as ({_labels_sql(definition, relation_for)})
+        select {listed}, l._label as {quote(LABEL)}
+        from {relation_for(definition.input)} as i
+        join labels as l on cast(i.{quote(definition.key)} as varchar) = l._label_key
+        order by i.{quote(definition.time)}, i.{quote(definition.key)}
+    """
+    table = _read(con, sql, as_of)
+    _check_rows(table, definition)
+    return table
+
+
+def scoring_frame(
+    con: duckdb.DuckDBPyConnection, definition: ModelDefinition, *, relation_for: RelationFor
+) -> pa.Table:
+    """Every row of the input, labelled or not: key, time, features, ordered by (time, key).
+
+    Raises:
+        ModelError: as for `training_frame`.
+    """
+    columns = feature_columns(con, definition, relation_for)
+    listed = ", ".join(quote(name) for name in (definition.key, definition.time, *columns))
+    order = f"{quote(definition.time)}, {quote(definition.key)}"
+    table = _read(con, f"select {listed} from {relation_for(definition.input)} order by {order}")
+    _check_rows(table, definition)
+    return table
+
+
+def feature_columns(
+    con: duckdb.DuckDBPyConnection, definition: ModelDefinition, relation_for: RelationFor
+) -> tuple[str, ...]:
+    """The input's columns that are features, in the input's order.
+
+    Raises:
+        ModelError: a named column is not there, or a feature has a type no model takes.
+    """
+    described = con.execute(f"describe select * from {relation_for(definition.input)}").fetchall()
+    types = {str(row[0]): str(row[1]) for row in described}
+    needed = {definition.key: "key", definition.time: "time"}
+    needed |= dict.fromkeys(definition.exclude, "exclude") | dict.fromkeys(definition.categorical, "categorical")
+    if definition.label.product is None:
+        needed |= {definition.label.column: "label.column", definition.label.key: "label.key"}
+        needed |= {definition.label.known_at: "label.known_at"} if definition.label.known_at else {}
+    for name, where in needed.items():
+        if name not in types:
+            raise _unknown(definition, name, where, list(types))
+    features = tuple(name for name in types if name not in definition.reserved)
+    for name in definition.protected:
+        # An absent protected column is fine (it is never a feature), a misspelt one would let the real one in.
+        if name not in types and difflib.get_close_matches(name, features, 1, 0.85):
+            raise _unknown(definition, name, "protected", list(types))
+    if not features:
+        raise ModelError(f"{definition.model}: {definition.input} has no column left to be a feature.")
+    for name in features:
+        if not types[name].startswith(_TYPES):
+            raise ModelError(
+                f"{definition.model}: column {name} of {definition.input} is {types[name]}, which is no feature type. "
+                "Derive a number from it in the product, or list it under `exclude` with the reason. "
+                "Allowed: numbers, booleans, text."
+            )
+    if stray := [name for name in definition.reasons if name not in features]:
+        raise _unknown(definition, stray[0], "reasons", list(features))
+    return features
+
+
+def quote(name: str) -> str:
+    """A column name as SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+_TYPES = (
+    "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT",
+    "FLOAT", "DOUBLE", "DECIMAL", "BOOLEAN", "VARCHAR", "ENUM",
+)  # fmt: skip
+
+
+def _labels_sql(definition: ModelDefinition, relation_for: RelationFor) -> str:
+    label = definition.label
+    relation = relation_for(label.product or definition.input)
+    column, key = f"cast({quote(label.column)} as varchar)", f"cast({quote(label.key)} as varchar)"
+    positive = ", ".join("'" + value.replace("'", "''") + "'" for value in label.positive)
+    known = f"cast({quote(label.known_at)} as timestamp)" if label.known_at else "null"
+    seen = f"and {known} <= coalesce(cast($as_of as timestamp), {known})" if label.known_at else ""
+    # Without a time of knowledge, or at the same instant, a positive label outranks a negative one.
+    return f"""
+        select {key} as _label_key, cast({column} in ({positive}) as tinyint) as _label
+        from {relation}
+        where {quote(label.column)} is not null {seen}
+        qualify row_number() over (
+            partition by {key} order by {known} desc nulls last, {column} in ({positive}) desc, {column}
+        ) = 1
+    """
+
+
+def _read(con: duckdb.DuckDBPyConnection, sql: str, as_of: datetime | None = None) -> pa.Table:
+    import duckdb
+
+    if as_of is not None and as_of.tzinfo is not None:
+        as_of = as_of.astimezone(UTC).replace(tzinfo=None)
+    try:
+        return con.execute(sql, {"as_of": as_of} if "$as_of" in sql else {}).to_arrow_table()
+    except duckdb.Error as error:
+        # The engine's own message may quote a value; the SQL may not.
+        raise ModelError(f"The rows of a model cannot be read ({type(error).__name__}). SQL: {sql}") from None
+
+
+def _check_rows(table: pa.Table, definition: ModelDefinition) -> None:
+    import pyarrow.compute as pc
+
+    for name in (definition.key, definition.time):
+        if missing := table.column(name).null_count:
+            raise ModelError(f"{definition.model}: {missing} rows of {definition.input} have no {name}.")
+    if (distinct := pc.count_distinct(table.column(definition.key)).as_py()) < table.num_rows:
+        raise ModelError(
+            f"{definition.model}: {table.num_rows - distinct} rows of {definition.input} repeat a {definition.key}; "
+            "the input of a model has one row per key."
+        )
+
+
+def _unknown(definition: ModelDefinition, name: str, where: str, there: list[str]) -> ModelError:
+    near = difflib.get_close_matches(name, there, 1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    return ModelError(
+        f"{definition.model}: `{where}` names {name}, which is no column of {definition.input} that it may name.{hint} "
+        f"Allowed: {', '.join(there)}."
+    )

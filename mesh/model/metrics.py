@@ -1,0 +1,138 @@
+"""How well a score ranks and how true its probabilities are, each figure with a bootstrap interval.
+
+Everything is computed on weights over rows sorted once by score, so that a resample is only other weights. Rows
+with the same score are one group: no figure depends on the order of ties. Interval = 2.5 to 97.5 percentile of
+resamples of rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mesh.errors import ModelError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
+
+RESAMPLES = 200
+CALIBRATION_BINS = 10
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure and its 95 % bootstrap interval; counts have `low == value == high`."""
+
+    value: float
+    low: float
+    high: float
+
+
+def evaluate(
+    y: npt.ArrayLike, p: npt.ArrayLike, capacity: float, seed: int, resamples: int = RESAMPLES
+) -> dict[str, Metric]:
+    """Figures of probabilities `p` against truth `y` (0 or 1), both of one length.
+
+    `auc`, `average_precision`, `brier`, `ece` (expected calibration error, ten bins of equal size),
+    `precision_at_capacity` and `recall_at_capacity` (the top `capacity` share is reviewed; ties share the places
+    left), `n`, `positives`.
+
+    Raises:
+        ModelError: one of the two classes is not there, so that nothing can be measured.
+    """
+    import numpy as np
+
+    truth, score = np.asarray(y, dtype=np.float64), np.asarray(p, dtype=np.float64)
+    positives = int(truth.sum())
+    if not 0 < positives < len(truth):
+        raise ModelError(f"Nothing can be measured on {len(truth)} rows of which {positives} are positive.")
+    ranked = _Ranked(truth, score, capacity)
+    point = ranked.figures(np.ones(len(truth)))
+    rng = np.random.default_rng(seed)
+    draws: list[dict[str, float]] = []
+    while len(draws) < resamples:
+        weights = np.bincount(rng.integers(0, len(truth), len(truth)), minlength=len(truth)).astype(np.float64)
+        if 0 < weights @ ranked.truth < len(truth):
+            draws.append(ranked.figures(weights))
+    result = {}
+    for name, value in point.items():
+        low, high = np.quantile([draw[name] for draw in draws], (0.025, 0.975)) if draws else (value, value)
+        result[name] = Metric(value, float(min(low, value)), float(max(high, value)))
+    for name, count in (("n", len(truth)), ("positives", positives)):
+        result[name] = Metric(float(count), float(count), float(count))
+    return result
+
+
+def auc(y: npt.ArrayLike, score: npt.ArrayLike) -> float:
+    """Probability that a positive row scores above a negative one, ties counting half."""
+    import numpy as np
+
+    ranked = _Ranked(np.asarray(y, dtype=np.float64), np.asarray(score, dtype=np.float64), 0.5)
+    return ranked.curves(np.ones(len(ranked.truth)))["auc"]
+
+
+class _Ranked:
+    """Rows sorted by falling score, and where the groups of equal scores start."""
+
+    def __init__(self, truth: Floats, score: Floats, capacity: float) -> None:
+        import numpy as np
+
+        order = np.argsort(-score, kind="stable")
+        self.truth, self.score, self.capacity = truth[order], score[order], capacity
+        self.starts = np.concatenate(([0], np.flatnonzero(self.score[1:] != self.score[:-1]) + 1))
+        edges = (np.arange(CALIBRATION_BINS) * len(truth)) // CALIBRATION_BINS
+        self.bins = np.unique(edges)
+
+    def figures(self, weights: Floats) -> dict[str, float]:
+        import numpy as np
+
+        total = weights.sum()
+        error = weights * (self.score - self.truth)
+        return {
+            **self.curves(weights),
+            "brier": float((error * (self.score - self.truth)).sum() / total),
+            "ece": float(np.abs(np.add.reduceat(error, self.bins)).sum() / total),
+        }
+
+    def curves(self, weights: Floats) -> dict[str, float]:
+        import numpy as np
+
+        hits = np.add.reduceat(weights * self.truth, self.starts)
+        misses = np.add.reduceat(weights * (1.0 - self.truth), self.starts)
+        found, false = np.cumsum(hits), np.cumsum(misses)
+        seen = np.maximum(found + false, 1e-12)
+        reviewed = self.capacity * seen[-1]
+        caught = float(np.interp(reviewed, np.concatenate(([0.0], seen)), np.concatenate(([0.0], found))))
+        return {
+            "auc": float((misses * (found - hits / 2.0)).sum() / (found[-1] * false[-1])),
+            "average_precision": float((hits * found / seen).sum() / found[-1]),
+            "precision_at_capacity": caught / float(reviewed),
+            "recall_at_capacity": caught / float(found[-1]),
+        }
+
+
+def curve_points(y: npt.ArrayLike, p: npt.ArrayLike) -> dict[str, Any]:
+    """Arrays of the usual curves by falling score: `recall`, `precision`, `false_rate`, `share` (of rows seen)."""
+    import numpy as np
+
+    ranked = _Ranked(np.asarray(y, dtype=np.float64), np.asarray(p, dtype=np.float64), 0.5)
+    ends = np.concatenate((ranked.starts[1:], [len(ranked.truth)]))
+    found = np.cumsum(ranked.truth)[ends - 1]
+    return {
+        "recall": found / found[-1],
+        "precision": found / ends,
+        "false_rate": (ends - found) / max(len(ranked.truth) - found[-1], 1.0),
+        "share": ends / len(ranked.truth),
+    }
+
+
+def calibration_points(y: npt.ArrayLike, p: npt.ArrayLike) -> tuple[Any, Any]:
+    """Mean probability and share of positives of ten bins of equal size, by falling probability."""
+    import numpy as np
+
+    ranked = _Ranked(np.asarray(y, dtype=np.float64), np.asarray(p, dtype=np.float64), 0.5)
+    sizes = np.diff(np.concatenate((ranked.bins, [len(ranked.truth)])))
+    return np.add.reduceat(ranked.score, ranked.bins) / sizes, np.add.reduceat(ranked.truth, ranked.bins) / sizes

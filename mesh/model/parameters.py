@@ -1,0 +1,85 @@
+"""LightGBM parameters: what a definition may set, what the mesh sets for it, and what it never leaves open.
+
+The defaults favour small, noisy label sets (hundreds of positives): shallow trees, few leaves, strong penalties on
+leaf values and on categories seen seldom. Depth and trees are also bounded because the time of exact TreeSHAP
+reasons grows with both. Imbalance is left to the calibration: reweighting the rare class would only distort the
+probabilities, the ranking gains nothing. `scale_pos_weight` stays available.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mesh.errors import ModelError
+from mesh.model.contributions import MAX_LEAVES
+
+PARAMETERS: Mapping[str, type[bool] | type[int] | type[float]] = {
+    "num_iterations": int,
+    "early_stopping_round": int,
+    "learning_rate": float,
+    "num_leaves": int,
+    "max_depth": int,
+    "min_data_in_leaf": int,
+    "min_sum_hessian_in_leaf": float,
+    "min_gain_to_split": float,
+    "lambda_l1": float,
+    "lambda_l2": float,
+    "path_smooth": float,
+    "feature_fraction": float,
+    "feature_fraction_bynode": float,
+    "bagging_fraction": float,
+    "bagging_freq": int,
+    "extra_trees": bool,
+    "max_bin": int,
+    "max_cat_to_onehot": int,
+    "max_cat_threshold": int,
+    "min_data_per_group": int,
+    "cat_smooth": float,
+    "cat_l2": float,
+    "scale_pos_weight": float,
+}
+"""Names a definition may set and their types; LightGBM itself ignores an unknown name in silence."""
+
+DEFAULTS: Mapping[str, float | int | bool] = {
+    "num_iterations": 200,
+    "early_stopping_round": 40,
+    "learning_rate": 0.05,
+    "num_leaves": 15,
+    "max_depth": 5,
+    "min_data_in_leaf": 40,
+    "lambda_l2": 10.0,
+    "feature_fraction": 0.6,
+    "bagging_fraction": 0.8,
+    "bagging_freq": 1,
+    "max_cat_to_onehot": 8,
+    "min_data_per_group": 50,
+    "cat_smooth": 20.0,
+    "cat_l2": 20.0,
+}
+
+
+def lightgbm_parameters(given: Mapping[str, float | int | bool], *, seed: int, threads: int) -> dict[str, object]:
+    """All parameters of one training: defaults, then the definition's, then what makes it repeatable.
+
+    `force_col_wise` gives every histogram to one thread, so that sums have one order whatever the thread count.
+
+    Raises:
+        ModelError: depth or number of trees is beyond what reasons can be computed for.
+    """
+    merged: dict[str, object] = {**DEFAULTS, **given}
+    for name, least, most in (("max_depth", 1, 8), ("num_leaves", 2, MAX_LEAVES), ("num_iterations", 1, 1000)):
+        value = merged[name]
+        assert isinstance(value, int)
+        if not least <= value <= most:
+            raise ModelError(f"parameters.{name} does not fit. Allowed: {least} to {most}; reasons need bounded trees.")
+    fixed = {
+        "objective": "binary",
+        "metric": "binary_logloss",
+        "deterministic": True,
+        "force_col_wise": True,
+        "num_threads": threads,
+        "seed": seed,
+        "verbosity": -1,
+        "feature_pre_filter": False,
+    }
+    return {**merged, **fixed}

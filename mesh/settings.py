@@ -1,0 +1,81 @@
+"""Every setting of the mesh, one typed field per environment variable.
+
+Nothing reads the environment at import time: call `get_settings()` where a setting is needed.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from mesh.errors import SettingsError
+
+PROJECT_MARK = "workspace.yaml"
+
+
+def find_project() -> Path:
+    """The mesh's own folder: the nearest one, from here upwards, that holds `workspace.yaml`."""
+    here = Path.cwd().resolve()
+    for folder in (here, *here.parents):
+        if (folder / PROJECT_MARK).is_file() and (folder / "contracts").is_dir():
+            return folder
+    raise SettingsError(
+        f"No mesh here: neither {here} nor a folder above it holds {PROJECT_MARK} and contracts/. "
+        "Change into the project's folder, or name it in MESH_PROJECT."
+    )
+
+
+class Settings(BaseSettings):
+    """Where the mesh lives and what it may use. Paths are made absolute."""
+
+    model_config = SettingsConfigDict(env_prefix="MESH_", extra="ignore", frozen=True)
+
+    project: Path = Field(default_factory=find_project, description="folder with contracts/, dbt/ and data_products/")
+    home: Path = Field(default=Path(".mesh"), description="state: Postgres, keys, logs, Dagster, MLflow artefacts")
+    postgres_url: SecretStr | None = Field(default=None, description="your own Postgres instead of the embedded one")
+    lake_data: Path | None = Field(default=None, description="the lake's Parquet files; default HOME/lake")
+    landing: Path | None = Field(default=None, description="where source files arrive; default HOME/landing")
+    token_key: SecretStr | None = Field(default=None, description="key of the identifier tokens instead of the file")
+    dagster_port: int = Field(default=3000, ge=1, le=65535, description="loopback port of the Dagster UI")
+    mlflow_port: int = Field(default=5000, ge=1, le=65535, description="loopback port of the MLflow UI")
+    threads: int = Field(default=2, ge=1, description="threads of one DuckDB connection and of LightGBM")
+
+    def model_post_init(self, _context: object) -> None:
+        project = self.project.resolve()
+        home = self.home if self.home.is_absolute() else project / self.home
+        resolved = {
+            "project": project,
+            "home": home,
+            "lake_data": (self.lake_data or home / "lake").resolve(),
+            "landing": (self.landing or home / "landing").resolve(),
+        }
+        for name, value in resolved.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def landing_dir(self) -> Path:
+        assert self.landing is not None
+        return self.landing
+
+    @property
+    def lake_dir(self) -> Path:
+        assert self.lake_data is not None
+        return self.lake_data
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The settings of this process.
+
+    Raises:
+        SettingsError: a variable does not fit; the message names it and what it takes.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        name = "MESH_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise SettingsError(f"{name}: {first['msg']}. Mend the environment variable or unset it.") from error

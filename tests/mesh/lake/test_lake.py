@@ -1,0 +1,91 @@
+"""Readers cannot write; sealed files are what they were."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import psycopg2
+import pytest
+
+from mesh.lake import attach_statement, current_snapshot, load_extensions, seal, verify
+from mesh.postgres import Postgres
+from mesh.session import Mesh
+
+
+@pytest.fixture
+def mesh(make_mesh: Callable[..., Mesh]) -> Mesh:
+    mesh = make_mesh()
+    with mesh.writer() as connection:
+        connection.execute("create schema shop_build; create table shop_build.orders as select 1 as order_id")
+        connection.execute("create schema shop; create view shop.orders_v1 as select order_id from shop_build.orders")
+    return mesh
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "insert into shop_build.orders values (2)",
+        "delete from shop_build.orders",
+        "drop view shop.orders_v1",
+        "create table shop.mine (i integer)",
+    ],
+)
+def test_a_reader_cannot_write(mesh: Mesh, statement: str) -> None:
+    reader = mesh.reader()
+    with pytest.raises(duckdb.Error, match="read-only"):
+        reader.execute(statement)
+
+
+def test_a_client_that_drops_read_only_from_the_statement_still_cannot_write(mesh: Mesh) -> None:
+    """The promise is kept by the Postgres role, not by the client's good will."""
+    statement = attach_statement(mesh.postgres, mesh.settings, alias="m").replace(" (read_only)", "")
+    client = duckdb.connect()
+    load_extensions(client)
+    client.execute(statement)
+    with pytest.raises(duckdb.Error, match="permission denied"):
+        client.execute("insert into m.shop_build.orders values (2)")
+    assert mesh.reader().execute("select count(*) from shop.orders_v1").fetchone() == (1,)
+
+
+def test_the_reader_role_reads_the_catalog_and_nothing_of_the_mesh_s_own_tables(mesh: Mesh) -> None:
+    with psycopg2.connect(mesh.postgres.dsn(reader=True)) as connection, connection.cursor() as cursor:
+        cursor.execute("select count(*) from ducklake_snapshot")
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            cursor.execute("select * from mesh.audit")
+    connection.close()
+
+
+def test_a_pinned_reader_is_untouched_by_later_writes(mesh: Mesh) -> None:
+    with mesh.writer() as connection:
+        before = current_snapshot(connection)
+    pinned = duckdb.connect()
+    load_extensions(pinned)
+    pinned.execute(attach_statement(mesh.postgres, mesh.settings, alias="m", at=before))
+    with mesh.writer() as connection:
+        connection.execute("drop view shop.orders_v1; drop table shop_build.orders")
+    assert pinned.execute("select * from m.shop.orders_v1").fetchall() == [(1,)]
+
+
+def test_sealed_files_are_verified_by_content(mesh: Mesh) -> None:
+    with mesh.writer() as connection:
+        files = seal(connection, "shop_build", ["orders"], current_snapshot(connection))
+    assert [(file.table, file.bytes) for file in files] == [("orders", Path(files[0].path).stat().st_size)]
+    assert verify(files) == ()
+
+    path = Path(files[0].path)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    assert verify(files) == (f"{path}: the content differs from what was sealed",)
+    path.write_bytes(content[:-1])
+    assert verify(files) == (f"{path}: {len(content) - 1} bytes, sealed with {len(content)}",)
+    path.unlink()
+    assert verify(files) == (f"{path}: the file is missing",)
+
+
+def test_passwords_stay_out_of_representations(postgres_host: str) -> None:
+    address = Postgres(postgres_host, 5432, "postgres", "hunter2", "db", "derived", embedded=False)
+    assert "hunter2" not in repr(address)
+    assert "derived" not in repr(address)

@@ -1,0 +1,93 @@
+"""The whole mesh, run once from simulated files by the command line, for all tests of this folder to look at."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from mesh.session import Mesh, open_mesh
+from mesh.settings import Settings
+from simulator import simulate
+from tests.conftest import ROOT, create_database
+
+CLAIMS = 3000
+SEED = 11
+
+
+@dataclass(frozen=True)
+class Spine:
+    """A mesh with its landing zone, and the command line that works on it."""
+
+    home: Path
+    landing: Path
+    url: str
+    project: Path = ROOT
+
+    @property
+    def mesh(self) -> Mesh:
+        settings = Settings(
+            project=self.project, home=self.home, postgres_url=SecretStr(self.url), landing=self.landing
+        )
+        return open_mesh(settings)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The settings of this mesh as environment variables."""
+        return {
+            "MESH_PROJECT": str(self.project),
+            "MESH_HOME": str(self.home),
+            "MESH_LANDING": str(self.landing),
+            "MESH_POSTGRES_URL": self.url,
+        }
+
+    def command(self, *words: str, given: str = "", **extra: str) -> subprocess.CompletedProcess[str]:
+        """Run `mesh WORDS` to its end; `given` is what it reads from its input."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("MESH_")}
+        environment |= self.environment | extra
+        return subprocess.run(
+            [str(Path(sys.executable).parent / "mesh"), *words],
+            env=environment, cwd=self.project, input=given, capture_output=True, text=True, timeout=280, check=False,
+        )  # fmt: skip
+
+    def run(self, *words: str, **extra: str) -> dict[str, dict[str, Any]]:
+        """`mesh run`: what it says of each product. The exit status must agree with it."""
+        done = self.command("run", "--json", *words, **extra)
+        assert done.stdout, done.stderr
+        products = {row["product"]: row for row in json.loads(done.stdout)["products"]}
+        bad = any(row["status"] in ("failed", "blocked") for row in products.values())
+        assert done.returncode == (1 if bad else 0), done.stderr
+        return products
+
+
+def new_spine(folder: Path, host: str, landing: Path, project: Path = ROOT) -> Spine:
+    """An empty mesh in a folder, over a database of its own."""
+    name = create_database(host)
+    return Spine(folder / "home", landing, f"postgresql://postgres@/{name}?host={host}", project)
+
+
+@pytest.fixture(scope="session")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A landing zone that no test changes."""
+    landing = tmp_path_factory.mktemp("simulated") / "landing"
+    simulate(landing, claims=CLAIMS, seed=SEED)
+    return landing
+
+
+@pytest.fixture(scope="session")
+def spine(simulated: Path, postgres_host: str, tmp_path_factory: pytest.TempPathFactory) -> Spine:
+    """The mesh after its first run; tests may look, not change."""
+    folder = tmp_path_factory.mktemp("spine")
+    shutil.copytree(simulated, folder / "landing")
+    spine = new_spine(folder, postgres_host, folder / "landing")
+    products = spine.run()
+    assert {row["status"] for row in products.values()} == {"released"}, products
+    return spine

@@ -1,0 +1,101 @@
+"""Real files, by bundles: mapping files for a second source, a whole product with its model."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from mesh.commands.bundles import add_bundle
+from tests.conftest import ROOT
+from tests.spine.conftest import new_spine
+
+
+def copy_project(target: Path) -> Path:
+    """The project's own files, as they are now, in a folder that a test may change."""
+    listed = subprocess.run(
+        ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, target / name)
+    return target
+
+
+@pytest.mark.parametrize(
+    ("bundle", "folder", "product", "rows"),
+    [
+        ("febrl", "febrl", "identity/persons", 10_000),
+        ("banking77", "banking77", "interactions/messages", 13_083),
+    ],
+)
+def test_real_files_become_a_second_source_by_mapping_files_alone(
+    bundle: str,
+    folder: str,
+    product: str,
+    rows: int,
+    simulated: Path,
+    shared_data: Path,
+    postgres_host: str,
+    tmp_path: Path,
+) -> None:
+    project = copy_project(tmp_path / "project")
+    changed = add_bundle(project / "examples" / bundle, project)
+    assert {change.path.parent.name for change in changed} == {"sources"}
+    shutil.copytree(simulated, tmp_path / "landing")
+    shutil.copytree(shared_data / folder, tmp_path / "landing" / folder)
+    before = sum(_delivered(simulated, product))
+
+    spine = new_spine(tmp_path, postgres_host, tmp_path / "landing", project)
+    outcome = spine.run("--select", product)[product]
+
+    assert outcome["status"] == "released", outcome
+    counts = spine.mesh.history().served[product].accounting
+    assert (counts["source"], counts["difference"]) == (before + rows, 0)
+
+
+def _delivered(landing: Path, product: str) -> list[int]:
+    folders = {"identity/persons": ("tax_records", "benefit_records"), "interactions/messages": ("messages",)}[product]
+    counts = []
+    for folder in folders:
+        for path in landing.glob(f"*/{folder}/*"):
+            header = 1 if path.suffix == ".csv" else 0
+            counts.append(len(path.read_bytes().splitlines()) - header)
+    return counts
+
+
+def test_real_motor_claims_go_from_file_to_published_scores(shared_data: Path) -> None:
+    """As good on 1995 as was measured when the product was written, and better than boosting on every column."""
+    from benchmarks.real_claims import measure
+
+    figures = {figure.name: figure for figure in measure(shared_data, resamples=50)}
+    assert {name: figure.reached for name, figure in figures.items()} == {
+        "auc": True,
+        "average_precision": True,
+        "recall_at_22": True,
+    }
+    assert all(figure.value > figure.peers["plain gradient boosting"] for figure in figures.values())
+
+
+def test_a_bundle_that_does_not_fit_changes_nothing(tmp_path: Path) -> None:
+    from mesh.errors import ContractError
+
+    project = copy_project(tmp_path / "project")
+    bundle = tmp_path / "bundle"
+    shutil.copytree(project / "examples" / "motor", bundle)
+    contract = bundle / "contracts/claims/motor_claims.yaml"
+    contract.write_text(contract.read_text().replace("kind: DataContract", "kind: DataContrat"))
+    before = {path: path.read_bytes() for path in sorted(project.rglob("*")) if path.is_file()}
+    with pytest.raises(ContractError, match=r"motor_claims\.yaml:2: kind"):
+        add_bundle(bundle, project)
+    assert {path: path.read_bytes() for path in sorted(project.rglob("*")) if path.is_file()} == before
+
+
+def test_a_bundle_is_added_once(tmp_path: Path) -> None:
+    project = copy_project(tmp_path / "project")
+    assert add_bundle(project / "examples" / "motor", project)
+    assert add_bundle(project / "examples" / "motor", project) == ()

@@ -1,0 +1,180 @@
+"""`mesh up` as people start and stop it: what it serves, where, and that nothing of it stays behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.conftest import ROOT
+
+MESH = str(Path(sys.executable).parent / "mesh")
+PATIENCE_SECONDS = 200
+LOCATIONS = ("claims", "identity", "insight", "interactions")
+ENTRIES = """{ workspaceOrError { ... on Workspace {
+    locationEntries { name loadStatus locationOrLoadError { __typename } }
+} } }"""
+
+pytestmark = pytest.mark.timeout(900)
+
+
+@dataclass(frozen=True)
+class Served:
+    """A mesh of its own, its embedded Postgres included, with ports of its own."""
+
+    home: Path
+    dagster_port: int
+    mlflow_port: int
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {name: value for name, value in os.environ.items() if not name.startswith(("MESH_", "DAGSTER_"))} | {
+            "MESH_PROJECT": str(ROOT),
+            "MESH_HOME": str(self.home),
+            "MESH_DAGSTER_PORT": str(self.dagster_port),
+            "MESH_MLFLOW_PORT": str(self.mlflow_port),
+        }
+
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [MESH, *words], env=self.environment, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_SECONDS
+        )
+
+    def in_background(self) -> None:
+        """As a shell does it: the job ignores SIGINT and outlives the shell."""
+        subprocess.run(
+            ["sh", "-c", f"{MESH} up > {self.home.parent}/up.log 2>&1 &"],
+            env=self.environment, cwd=ROOT, stdin=subprocess.DEVNULL, check=True, timeout=60,
+        )  # fmt: skip
+        self.wait_until_up()
+
+    def wait_until_up(self) -> None:
+        wait_for(lambda: all(answers(port) for port in (self.dagster_port, self.mlflow_port)), "the servers answer")
+
+    def owner(self) -> psutil.Process:
+        """The `mesh up` process."""
+        (found,) = [p for p in self.processes() if p.cmdline()[-1:] == ["up"]]
+        return found
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process that was started for this mesh, however it got away from its parents."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.status() != psutil.STATUS_ZOMBIE and process.environ().get("MESH_HOME") == str(self.home):
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+    def running(self) -> dict[str, bool]:
+        """What `mesh status` says."""
+        return {row["service"]: row["running"] for row in json.loads(self.command("status", "--json").stdout)}
+
+    def get(self, port: int, path: str, body: dict[str, str] | None = None) -> Any:
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}{path}",
+            data=json.dumps(body).encode() if body else None,
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.read().decode()
+
+    def locations(self) -> list[dict[str, Any]]:
+        answer = json.loads(self.get(self.dagster_port, "/graphql", {"query": ENTRIES}))
+        found: list[dict[str, Any]] = answer["data"]["workspaceOrError"]["locationEntries"]
+        return found
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    mesh = Served(tmp_path / "home", free_port(), free_port())
+    yield mesh
+    mesh.command("down")
+    for process in mesh.processes():
+        process.kill()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def wait_for(condition: Any, what: str) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"gave up waiting until {what}"
+        time.sleep(0.2)
+
+
+def test_a_background_job_serves_on_loopback_until_mesh_down(served: Served) -> None:
+    """A shell's background job inherits an ignored SIGINT, which once made Dagster deaf to every way of stopping."""
+    assert served.running() == {"dagster": False, "mlflow": False, "postgres": False}
+    served.in_background()
+
+    assert "dagster_version" in json.loads(served.get(served.dagster_port, "/server_info"))
+    assert served.get(served.mlflow_port, "/health") == "OK"
+    wait_for(lambda: all(entry["loadStatus"] == "LOADED" for entry in served.locations()), "every location is loaded")
+    assert {entry["name"]: entry["locationOrLoadError"]["__typename"] for entry in served.locations()} == (
+        dict.fromkeys(LOCATIONS, "RepositoryLocation")
+    )
+
+    listening = [c for process in served.processes() for c in process.net_connections("inet") if c.status == "LISTEN"]
+    assert {c.laddr.ip for c in listening} == {"127.0.0.1"}
+    assert {c.laddr.port for c in listening} >= {served.dagster_port, served.mlflow_port}
+
+    assert served.running() == {"dagster": True, "mlflow": True, "postgres": True}
+    second = served.command("up")
+    assert second.returncode == 1
+    assert f"Already up (process {served.owner().pid}): dagster http://127.0.0.1:{served.dagster_port}" in second.stderr
+
+    down = served.command("down")
+    assert (down.returncode, down.stdout) == (0, "Stopped: dagster, mlflow, postgres.\n")
+    assert served.processes() == []
+    assert served.running() == {"dagster": False, "mlflow": False, "postgres": False}
+
+
+def test_ctrl_c_in_the_foreground_stops_it_all(served: Served) -> None:
+    process = subprocess.Popen(
+        [MESH, "up"], env=served.environment, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "Ctrl-C stops them all" in line:
+            break
+    os.killpg(process.pid, signal.SIGINT)
+    assert "Stopping." in process.stdout.read()
+    assert process.wait(PATIENCE_SECONDS) == 0
+    assert served.processes() == []
+
+
+def test_what_a_killed_mesh_up_left_behind_is_shown_and_stopped(served: Served) -> None:
+    """Its servers live in sessions of their own, so nobody else would ever end them and free their ports."""
+    served.in_background()
+    served.owner().kill()
+    wait_for(lambda: not any(p.cmdline()[-1:] == ["up"] for p in served.processes()), "the owner is gone")
+    assert served.running() == {"dagster": True, "mlflow": True, "postgres": True}
+    again = served.command("up")
+    assert again.returncode == 1
+    assert "`mesh down`" in again.stderr
+    assert served.command("down").stdout == "Stopped: dagster, mlflow, postgres.\n"
+    assert served.processes() == []
