@@ -15,7 +15,7 @@ from dagster_project.keys import candidate_key, model_key, owners
 from dagster_project.resources import MeshResource
 from mesh.errors import ModelError
 from mesh.failpoints import reached
-from mesh.lake import INPUTS, LAKE, current_snapshot
+from mesh.lake import INPUTS, LAKE, create_schema, current_snapshot
 from mesh.model import (
     ContractRef,
     LoadedModel,
@@ -224,7 +224,7 @@ def _write(
                 f"{', '.join([*scored.column_names, *facts])}, or a column of {relation.removeprefix(INPUTS + '.')}."
             )
         columns.append(f'cast({source} as {column.physical_type}) as "{column.name}"')
-    connection.execute(f"create schema if not exists {LAKE}.{product.build_schema}")
+    create_schema(connection, product.build_schema)
     connection.execute(
         f"create or replace table {LAKE}.{product.build_schema}.{table.name} as "
         f'select {", ".join(columns)} from scored s join {relation} i on i."{key}" = s."{key}" order by s."{key}"',

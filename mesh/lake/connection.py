@@ -108,6 +108,19 @@ def current_snapshot(connection: duckdb.DuckDBPyConnection, catalog: str = LAKE)
     return int(row[0])
 
 
+def create_schema(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Create a schema of the lake where it is missing. Must not be called inside a transaction.
+
+    "If not exists" looks at the snapshot a statement starts from: of two writers that make the first product of a
+    domain at once, the later one conflicts. What it wanted is there by then.
+    """
+    statement = f'create schema if not exists {LAKE}."{name}"'
+    try:
+        connection.execute(statement)
+    except duckdb.TransactionException:
+        connection.execute(statement)
+
+
 def _connect(settings: Settings) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(config={"threads": settings.threads})
     load_extensions(connection)

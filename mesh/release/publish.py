@@ -17,7 +17,7 @@ from mesh.audit import Audit
 from mesh.contract import Contract
 from mesh.errors import AuditFailed, PublishRefused
 from mesh.failpoints import reached
-from mesh.lake import LAKE, current_snapshot, seal
+from mesh.lake import LAKE, create_schema, current_snapshot, seal
 from mesh.postgres import Postgres
 from mesh.release.bookkeeping import Build, find_audit
 from mesh.release.history import History, read_history, read_whole
@@ -125,7 +125,7 @@ def _commit(
 ) -> Release:
     """Repoint the views and write the record in one transaction; look again once after a conflict."""
     domain = product.split("/")[0]
-    connection.execute(f"create schema if not exists {LAKE}.{domain}")
+    create_schema(connection, domain)
     for attempt in range(1, ATTEMPTS + 1):
         connection.execute("begin")
         try:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
 import psycopg2
 import pytest
 
-from mesh.lake import attach_statement, current_snapshot, load_extensions, seal, verify
+from mesh.lake import attach_statement, create_schema, current_snapshot, load_extensions, seal, verify
 from mesh.postgres import Postgres
 from mesh.session import Mesh
 
@@ -83,6 +85,28 @@ def test_sealed_files_are_verified_by_content(mesh: Mesh) -> None:
     assert verify(files) == (f"{path}: {len(content) - 1} bytes, sealed with {len(content)}",)
     path.unlink()
     assert verify(files) == (f"{path}: the file is missing",)
+
+
+def test_writers_that_create_a_schema_at_once_all_find_it(mesh: Mesh) -> None:
+    """The first products of a domain may be published at the same moment."""
+    writers, names = 4, [f"domain_{number}" for number in range(4)]
+    together = threading.Barrier(writers, timeout=60)
+
+    def create() -> None:
+        with mesh.writer() as connection:
+            for name in names:
+                together.wait()
+                try:
+                    create_schema(connection, name)
+                except BaseException:
+                    together.abort()
+                    raise
+
+    with ThreadPoolExecutor(writers) as pool:
+        for future in [pool.submit(create) for _ in range(writers)]:
+            future.result()
+    found = mesh.reader().execute("select schema_name from duckdb_schemas() where database_name = 'mesh'").fetchall()
+    assert {name for (name,) in found} == {"main", "shop", "shop_build", *names}
 
 
 def test_passwords_stay_out_of_representations(postgres_host: str) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from mesh.errors import AuditFailed, NotFound, PublishRefused
-from mesh.release import rollback
+from mesh.release import Build, Release, rollback
 from mesh.release.history import read_whole
 from tests.mesh.release.conftest import KEY, Shop
 
@@ -94,22 +95,19 @@ def test_publishers_at_once_lose_no_release_and_double_none(shop: Shop) -> None:
     builds = [shop.build([number], label=str(number)) for number in range(6)]
     for build in builds:
         shop.audit(build)
-    released: list[int] = []
-    refused: list[str] = []
     start = threading.Barrier(len(builds))
 
-    def go(number: int) -> None:
+    def go(build: Build) -> Release | PublishRefused:
         start.wait()
         try:
-            released.append(shop.publish(builds[number]).release)
-        except PublishRefused as error:
-            refused.append(str(error))
+            return shop.publish(build)
+        except PublishRefused as refusal:
+            return refusal
 
-    threads = [threading.Thread(target=go, args=(number,)) for number in range(len(builds))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(len(builds)) as pool:
+        ends = list(pool.map(go, builds))
+    released = [end.release for end in ends if isinstance(end, Release)]
+    refused = [str(end) for end in ends if isinstance(end, PublishRefused)]
 
     history = shop.mesh.history().of(KEY)
     assert sorted(released) == [record.release for record in history] == list(range(1, len(released) + 1))
