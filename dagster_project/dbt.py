@@ -12,6 +12,7 @@ import re
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -200,11 +201,13 @@ def _invoke(mesh: Mesh, command: str, *arguments: str, parsed: Any) -> Any:
     project = str(mesh.settings.project / "dbt")
     home = mesh.settings.home / "dbt"
     _target(mesh).mkdir(parents=True, exist_ok=True)
-    return dbtRunner(manifest=parsed).invoke(
-        [
-            "--quiet", "--no-use-colors", "--no-send-anonymous-usage-stats", "--no-version-check",
-            "--log-path", str(home / "logs"), "--log-level-file", "none",
-            command, "--project-dir", project, "--profiles-dir", project, "--target-path", str(_target(mesh)),
-            "--vars", json.dumps(variables(mesh), default=str), *arguments,
-        ]
-    )  # fmt: skip
+    words = [
+        "--quiet", "--no-use-colors", "--no-send-anonymous-usage-stats", "--no-version-check",
+        "--log-path", str(home / "logs"), "--log-level-file", "none",
+        command, "--project-dir", project, "--profiles-dir", project, "--target-path", str(_target(mesh)),
+        "--vars", json.dumps(variables(mesh), default=str), *arguments,
+    ]  # fmt: skip
+    # A thread has a short stack: for each of its flags dbt reads the source lines of every frame that it is called from,
+    # which under a Dagster step costs as much as building a model.
+    with ThreadPoolExecutor(1, thread_name_prefix="dbt") as alone:
+        return alone.submit(dbtRunner(manifest=parsed).invoke, words).result()

@@ -56,4 +56,7 @@ def instance(mesh: Mesh) -> dg.DagsterInstance:
 
     environment = prepare(mesh)
     os.environ.update(environment)
-    return dg.DagsterInstance.from_config(str(Path(environment["DAGSTER_HOME"])))
+    found = dg.DagsterInstance.from_config(str(Path(environment["DAGSTER_HOME"])))
+    # By default every event is written through a connection of its own.
+    found.optimize_for_webserver(statement_timeout=60_000, pool_recycle=3600, max_overflow=4)
+    return found

@@ -69,11 +69,8 @@ class Mesh:
     @contextlib.contextmanager
     def writer(self, *, inputs_at: int | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection that can write the lake, with `inputs` pinned where a snapshot is given."""
-        connection = lake.writer(self.postgres, self.settings, inputs_at=inputs_at)
-        try:
+        with lake.writer(self.postgres, self.settings, inputs_at=inputs_at) as connection:
             yield connection
-        finally:
-            connection.close()
 
     def reader(self, at: str | None = None) -> duckdb.DuckDBPyConnection:
         """A read-only connection to the published products, at a release (`domain/product@n`) or now."""

@@ -13,10 +13,10 @@ from mesh.lake.connection import (
     attach_statement,
     create_schema,
     current_snapshot,
-    load_extensions,
     reader,
     writer,
 )
+from mesh.lake.engine import load_extensions
 from mesh.lake.seal import SealedFile, seal, verify
 
 __all__ = [

@@ -1,51 +1,24 @@
-"""DuckDB connections to the lake: extensions by path, writers, readers, pinned inputs."""
+"""DuckDB connections to the lake: writers, readers, pinned inputs."""
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from functools import lru_cache
-from pathlib import Path
+import contextlib
+from collections.abc import Iterator
 
 import duckdb
 
 from mesh.errors import ServiceError
+from mesh.lake import engine
 from mesh.postgres import Postgres
 from mesh.settings import Settings
 
 LAKE = "lake"
 INPUTS = "inputs"
-EXTENSIONS = ("ducklake", "postgres_scanner")
 
 _ALONE_WHERE_NEW = """
     select case when to_regclass('public.ducklake_metadata') is null
         then pg_advisory_xact_lock(hashtextextended('mesh:catalog', 0)) end
 """
-
-
-@lru_cache(maxsize=1)
-def _extension_files() -> tuple[Path, ...]:
-    """The signed extension files that came as Python packages: nothing is fetched at run time."""
-    files = []
-    for name in EXTENSIONS:
-        spec = importlib.util.find_spec(f"duckdb_extension_{name}")
-        folders = list(spec.submodule_search_locations or ()) if spec else []
-        found = [file for folder in folders for file in Path(folder).glob(f"extensions/*/{name}.duckdb_extension")]
-        wanted = [file for file in found if file.parent.name == f"v{duckdb.__version__}"]
-        if not wanted:
-            raise ServiceError(
-                f"DuckDB {duckdb.__version__} needs its extension {name} in the same version: "
-                f"pip install duckdb-extension-{name.replace('_', '-')}=={duckdb.__version__} in {sys.prefix}."
-            )
-        files.append(wanted[0])
-    return tuple(files)
-
-
-def load_extensions(connection: duckdb.DuckDBPyConnection) -> None:
-    """Load DuckLake and the Postgres scanner by path; automatic installation is switched off."""
-    connection.execute("set autoinstall_known_extensions = false")
-    for file in _extension_files():
-        connection.execute(f"load {_text(str(file))}")
 
 
 def attach_statement(postgres: Postgres, settings: Settings, *, alias: str, at: int | None = None) -> str:
@@ -79,19 +52,27 @@ def attach_inputs(connection: duckdb.DuckDBPyConnection, postgres: Postgres, set
     connection.execute(attach_statement(postgres, settings, alias=INPUTS, at=at))
 
 
-def writer(postgres: Postgres, settings: Settings, *, inputs_at: int | None = None) -> duckdb.DuckDBPyConnection:
-    """A connection that can write the lake, optionally with `inputs` pinned. The caller closes it."""
-    connection = _connect(settings)
-    attach_lake(connection, postgres, settings)
-    if inputs_at is not None:
-        attach_inputs(connection, postgres, settings, inputs_at)
-    connection.execute(f"use {LAKE}")
-    return connection
+@contextlib.contextmanager
+def writer(
+    postgres: Postgres, settings: Settings, *, inputs_at: int | None = None
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection that can write the lake, optionally with `inputs` pinned."""
+    connection = engine.take(settings)
+    try:
+        attach_lake(connection, postgres, settings)
+        if inputs_at is not None:
+            attach_inputs(connection, postgres, settings, inputs_at)
+        connection.execute(f"use {LAKE}")
+        yield connection
+    except BaseException:
+        connection.close()
+        raise
+    engine.give_back(connection, detach=(INPUTS, LAKE))
 
 
 def reader(postgres: Postgres, settings: Settings, *, at: int | None = None) -> duckdb.DuckDBPyConnection:
     """A connection that can only read, with the mesh attached as `mesh` and in use. The caller closes it."""
-    connection = _connect(settings)
+    connection = engine.connect(settings)
     try:
         connection.execute(attach_statement(postgres, settings, alias="mesh", at=at))
     except duckdb.Error as error:
@@ -119,14 +100,6 @@ def create_schema(connection: duckdb.DuckDBPyConnection, name: str) -> None:
         connection.execute(statement)
     except duckdb.TransactionException:
         connection.execute(statement)
-
-
-def _connect(settings: Settings) -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect(config={"threads": settings.threads})
-    load_extensions(connection)
-    # UTC everywhere: a session's own time zone must not move a timestamp.
-    connection.execute("set timezone = 'UTC'")
-    return connection
 
 
 def _text(value: str) -> str:

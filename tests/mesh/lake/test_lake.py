@@ -109,6 +109,40 @@ def test_writers_that_create_a_schema_at_once_all_find_it(mesh: Mesh) -> None:
     assert {name for (name,) in found} == {"main", "shop", "shop_build", *names}
 
 
+@pytest.mark.parametrize(
+    "leave",
+    [
+        "create temp table mine as select 1 as i",
+        "create temp macro mine() as 1",
+        "attach ':memory:' as mine",
+        "begin; insert into shop_build.orders values (2)",
+    ],
+)
+def test_a_writer_finds_nothing_of_the_one_before(mesh: Mesh, leave: str) -> None:
+    """Writers share what is dear to set up, never what somebody did with it."""
+    whatever = "select (select count(*) from duckdb_functions() where function_name = 'mine') + (select count(*) from "
+    whatever += "duckdb_tables() where table_name = 'mine') + (select count(*) from duckdb_databases() where "
+    whatever += "database_name = 'mine') + (select count(*) - 1 from lake.shop_build.orders)"
+    with mesh.writer() as connection:
+        connection.execute(leave)
+        assert connection.execute(whatever).fetchone() == (1,)
+    with mesh.writer() as connection:
+        assert connection.execute(whatever).fetchone() == (0,)
+
+
+def test_each_writer_reads_its_inputs_at_its_own_snapshot(mesh: Mesh) -> None:
+    with mesh.writer() as connection:
+        before = current_snapshot(connection)
+        connection.execute("insert into shop_build.orders values (2)")
+        after = current_snapshot(connection)
+    seen = []
+    for snapshot in (before, after, before):
+        with mesh.writer(inputs_at=snapshot) as connection:
+            found = connection.execute("select count(*) from inputs.shop.orders_v1").fetchone()
+            seen.append((current_snapshot(connection, "inputs"), found))
+    assert seen == [(before, (1,)), (after, (2,)), (before, (1,))]
+
+
 def test_passwords_stay_out_of_representations(postgres_host: str) -> None:
     address = Postgres(postgres_host, 5432, "postgres", "hunter2", "db", "derived", embedded=False)
     assert "hunter2" not in repr(address)
