@@ -126,7 +126,14 @@ def build(mesh: Mesh, unique_ids: Iterable[str], *, inputs_at: int) -> tuple[Mod
         dbt_plugin.pin_inputs(inputs_at)
         started = time.perf_counter()
         select = [part for name in names for part in ("--select", f"fqn:*.{name}")]
-        result = _invoke(mesh, "run", *select, parsed=_parsed.get(_digest(mesh)) or _parse_alone(mesh))
+        result = _invoke(
+            mesh,
+            "run",
+            "--no-write-json",
+            "--cache-selected-only",
+            *select,
+            parsed=_parsed.get(_digest(mesh)) or _parse_alone(mesh),
+        )
         DuckDBConnectionManager.close_all_connections()
     if result.exception is not None and result.result is None:
         raise BuildFailed(f"dbt could not run {', '.join(names)}: {without_values(str(result.exception))}")
