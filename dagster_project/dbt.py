@@ -214,7 +214,7 @@ def _invoke(mesh: Mesh, command: str, *arguments: str, parsed: Any) -> Any:
         command, "--project-dir", project, "--profiles-dir", project, "--target-path", str(_target(mesh)),
         "--vars", json.dumps(variables(mesh), default=str), *arguments,
     ]  # fmt: skip
-    # A thread has a short stack: for each of its flags dbt reads the source lines of every frame that it is called from,
+    # A thread has a short stack: for each of its flags dbt reads the source lines of every frame that it is called by,
     # which under a Dagster step costs as much as building a model.
     with ThreadPoolExecutor(1, thread_name_prefix="dbt") as alone:
         return alone.submit(dbtRunner(manifest=parsed).invoke, words).result()

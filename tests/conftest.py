@@ -18,6 +18,27 @@ ROOT = Path(__file__).resolve().parents[1]
 _numbers = itertools.count(1)
 
 
+# Of two processes one takes the files that look at the session's mesh, so that it is built once; the other begins with
+# what takes longest without it. Every other file is a group of its own, and the shortest come last to fill the gaps.
+SHARE_A_MESH = ("test_kills", "test_first_run", "test_readme", "test_privacy")
+LONG = (*SHARE_A_MESH, "test_services", "test_real_data", "test_deliveries", "test_rollback", "test_two_runs")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Name the group of a test for `--dist loadgroup`, which looks at once when all are collected."""
+    shared = item.path.stem in SHARE_A_MESH
+    item.add_marker(pytest.mark.xdist_group("mesh" if shared else item.path.stem))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the long ones."""
+
+    def place(item: pytest.Item) -> tuple[int, bool]:
+        return LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG), "spine" not in item.path.parts
+
+    items.sort(key=place)
+
+
 @pytest.fixture(scope="session")
 def postgres_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The socket folder of an embedded server that lives as long as the session."""
