@@ -1,4 +1,4 @@
-"""The orchestration's commands: `mesh run`, `up`, `down`, `status`."""
+"""The orchestration's commands: `mesh run`, `up`, `down`, `status`, `rollback`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from mesh.console import called_as, listing, screen
+from mesh.console import called_as, listing, screen, waiting
 
 if TYPE_CHECKING:
     from dagster_project.runner import Outcome, Report, Watch
 
+ProductKey = Annotated[str, typer.Argument(metavar="DOMAIN/PRODUCT", help="A product, such as claims/claims.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -26,6 +27,7 @@ def register(app: typer.Typer) -> None:
     app.command("up")(up)
     app.command("down")(down)
     app.command("status")(status)
+    app.command("rollback")(rollback)
 
 
 def run(
@@ -60,13 +62,21 @@ def up() -> None:
     serve(open_mesh())
 
 
-def down() -> None:
-    """Stop what `mesh up` serves, and the embedded Postgres."""
-    from dagster_project.services import stop
+def down(
+    force: Annotated[bool, typer.Option("--force", help="Stop Postgres even while others are connected.")] = False,
+) -> None:
+    """Stop what `mesh up` serves, and the embedded Postgres where nobody else uses it."""
+    from dagster_project.services import still_used, stop
+    from mesh import postgres
     from mesh.session import open_mesh
 
-    stopped = stop(open_mesh().settings)
-    screen().print(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running.")
+    settings = open_mesh().settings
+    stopped = stop(settings, force=force)
+    clients = postgres.clients(settings)
+    if stopped or not clients:
+        screen().print(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running.")
+    if clients:
+        screen().print(still_used(clients))
 
 
 def status(as_json: Json = False) -> None:
@@ -75,6 +85,36 @@ def status(as_json: Json = False) -> None:
     from mesh.session import open_mesh
 
     listing(states(open_mesh().settings), as_json=as_json, title="Services", empty="No services.")
+
+
+def rollback(
+    key: ProductKey,
+    to: Annotated[int, typer.Option("--to", help="The release to go back to.")],
+    why: Annotated[str, typer.Option("--why", help="The reason, kept in the record.")],
+) -> None:
+    """Repoint a product to one of its earlier releases. Nothing is rebuilt or deleted."""
+    import getpass
+
+    from mesh.errors import UsageError
+    from mesh.release import rollback as go_back
+    from mesh.session import open_mesh
+
+    if not why.strip():
+        raise UsageError("--why is empty: a rollback needs a reason that others can read later.")
+    mesh = open_mesh()
+    mesh.project.product(key)
+    with mesh.writer() as connection:
+        done = go_back(connection, mesh.postgres, key, to, why=why, author=getpass.getuser())
+    console = screen()
+    console.print(f"{done.reference} is served again: {', '.join(done.views)} at snapshot {done.snapshot}.")
+    with waiting("Telling Dagster"):
+        from dagster_project.instance import instance
+        from dagster_project.publishing import note
+
+        note(instance(mesh), done)
+    users = mesh.project.downstream(key)
+    if users:
+        console.print(f"Made from it: {', '.join(users)}. `mesh run` builds them anew from this release.")
 
 
 def _row(outcome: Outcome) -> dict[str, Any]:

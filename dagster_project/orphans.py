@@ -65,13 +65,11 @@ def _alive(tags: dict[str, str]) -> bool:
 def _note_releases(mesh: Mesh, instance: dg.DagsterInstance, run_id: str) -> None:
     import dagster as dg
 
-    from dagster_project.publishing import facts
+    from dagster_project.publishing import note
 
     for release in mesh.history().releases:
         if release.kind != "release" or release.run_id != run_id:
             continue
-        for table, view in zip(release.tables, release.views, strict=True):
-            key = dg.AssetKey(view.split("."))
-            noted = instance.get_latest_materialization_event(key)
-            if noted is None or noted.run_id != run_id:
-                instance.report_runless_asset_event(dg.AssetMaterialization(key, metadata=facts(release, table)))
+        noted = instance.get_latest_materialization_event(dg.AssetKey(release.views[-1].split(".")))
+        if noted is None or noted.run_id != run_id:
+            note(instance, release)

@@ -82,7 +82,15 @@ def facts(release: Release, table: str) -> dict[str, Any]:
         "code_revision": release.code_revision,
         "content_digest": release.content.get(table, ""),
         **({"accounting": release.accounting} if release.accounting else {}),
+        **({"rolled back because": release.why} if release.kind == "rollback" else {}),
     }
+
+
+def note(instance: dg.DagsterInstance, release: Release) -> None:
+    """Show a release or rollback that no Dagster run told of: the UI follows, and so does what is made from it."""
+    for table, view in zip(release.tables, release.views, strict=True):
+        event = dg.AssetMaterialization(dg.AssetKey(view.split(".")), metadata=facts(release, table))
+        instance.report_runless_asset_event(event)
 
 
 def _author(context: dg.AssetExecutionContext) -> str:

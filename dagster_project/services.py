@@ -77,6 +77,10 @@ def serve(mesh: Mesh) -> None:
     Raises:
         ServiceError: it runs already, a port is taken, or a server did not come up.
     """
+    # A shell's background job inherits an ignored SIGINT, which Dagster would copy to SIGTERM: a handler of our own
+    # means that what we start begins with the default. First of all, because starting takes seconds.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     console = screen()
     wanted = services(mesh)
     _refuse_second(mesh.settings, wanted)
@@ -85,10 +89,6 @@ def serve(mesh: Mesh) -> None:
     environment = _environment(mesh)
     _write_state(mesh.settings, ())
     started: list[tuple[Service, subprocess.Popen[bytes]]] = []
-    # A shell's background job inherits an ignored SIGINT, which Dagster would copy to SIGTERM: a handler of our own
-    # means that what we start begins with the default.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
     try:
         for service in wanted:
             started.append((service, _start(service, environment, mesh.settings.project)))
@@ -105,11 +105,26 @@ def serve(mesh: Mesh) -> None:
     finally:
         _stop_all([process for _, process in started])
         _state_file(mesh.settings).unlink(missing_ok=True)
-        postgres.stop(mesh.settings)
+        if not postgres.stop(mesh.settings) and (clients := postgres.clients(mesh.settings)):
+            console.print(still_used(clients))
 
 
-def stop(settings: Settings) -> list[str]:
-    """Stop a running `mesh up` of this MESH_HOME and the embedded Postgres; returns what was stopped.
+def still_used(clients: int) -> str:
+    """Why the embedded Postgres was not stopped."""
+    they = "1 connection uses it" if clients == 1 else f"{clients} connections use it"
+    return (
+        f"Postgres stays up: {they} (a run, a DuckDB client). `mesh down` once they are done, or `mesh down --force`."
+    )
+
+
+def stop(settings: Settings, *, force: bool = False) -> list[str]:
+    """Stop a running `mesh up` of this MESH_HOME, then the embedded Postgres where nobody else uses it.
+
+    Args:
+        force: stop Postgres under whoever uses it.
+
+    Returns:
+        The names of what was stopped.
 
     Raises:
         ServiceError: it does not stop.
@@ -129,8 +144,8 @@ def stop(settings: Settings) -> list[str]:
         _state_file(settings).unlink(missing_ok=True)
         stopped += ["dagster", "mlflow"]
     # The owner stops the embedded server itself; your own is never stopped.
-    if postgres.stop(settings) or (owner is not None and not settings.postgres_url):
-        stopped.append("postgres")
+    if postgres.stop(settings, force=force) or (owner is not None and not postgres.is_running(settings)):
+        stopped += [] if settings.postgres_url else ["postgres"]
     return stopped
 
 

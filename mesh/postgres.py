@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 EMBEDDED_DATABASE = "mesh"
 READER_ROLE = "mesh_reader"
+GOODBYE_SECONDS = 3
 
 # The mesh's own tables. A build says what a candidate was made from; an audit says what its contract found.
 # Both are append-only: a release quotes them, nothing updates them.
@@ -153,10 +155,36 @@ def is_running(settings: Settings) -> bool:
     return info is not None and info.is_running()
 
 
-def stop(settings: Settings) -> bool:
-    """Stop the embedded server of this MESH_HOME; False where none ran."""
+def clients(settings: Settings) -> int:
+    """How many connections others hold to the embedded server: runs, DuckDB clients, servers."""
+    if not is_running(settings):
+        return 0
+    connection = connect(_embedded(settings).dsn("postgres"))
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "select count(*) from pg_stat_activity "
+                "where backend_type = 'client backend' and pid <> pg_backend_pid()"
+            )
+            return int(cursor.fetchone()[0])
+    finally:
+        connection.close()
+
+
+def stop(settings: Settings, *, force: bool = False) -> bool:
+    """Stop the embedded server of this MESH_HOME; False where none ran, or where others are connected.
+
+    Args:
+        force: stop it under them, too.
+    """
     if not is_running(settings):
         return False
+    deadline = time.monotonic() + GOODBYE_SECONDS
+    while not force and clients(settings):
+        # Whoever was ended a moment ago may still be on the list.
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
     _server(settings).stop()
     return True
 

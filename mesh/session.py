@@ -6,6 +6,7 @@ Everything that works on a mesh (commands, orchestration, services, notebooks) s
 from __future__ import annotations
 
 import contextlib
+import logging
 import subprocess
 import time
 from collections.abc import Iterator
@@ -25,6 +26,9 @@ from mesh.settings import Settings, get_settings
 
 LOCK_PATIENCE_SECONDS = 1800
 LOCK_LOOK_SECONDS = 0.5
+LOCK_SILENCE_SECONDS = 2
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -102,12 +106,16 @@ class Mesh:
 
     @contextlib.contextmanager
     def _lock(self, name: str, domain: str) -> Iterator[None]:
-        deadline = time.monotonic() + LOCK_PATIENCE_SECONDS
-        while time.monotonic() < deadline:
+        started = time.monotonic()
+        told = False
+        while time.monotonic() < started + LOCK_PATIENCE_SECONDS:
             with self.postgres.lock(name) as mine:
                 if mine:
                     yield
                     return
+            if not told and time.monotonic() > started + LOCK_SILENCE_SECONDS:
+                _log.warning("Domain %s is being built by another process; waiting for it to finish.", domain)
+                told = True
             time.sleep(LOCK_LOOK_SECONDS)
         raise ServiceError(
             f"Another process has been building domain {domain} for more than {LOCK_PATIENCE_SECONDS // 60} minutes. "

@@ -1,4 +1,4 @@
-"""`mesh products`, `product`, `releases`, `rollback`, `audit`: what is published, since when, and going back."""
+"""`mesh products`, `product`, `releases`, `audit`, `verify`: what is published, since when, and what it was held to."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ def register(app: typer.Typer) -> None:
     app.command("products")(products)
     app.command("product")(product)
     app.command("releases")(releases)
-    app.command("rollback")(rollback)
     app.command("audit")(audit)
     app.command("verify")(verify)
 
@@ -115,31 +114,6 @@ def releases(key: ProductKey, as_json: Json = False) -> None:
     mesh.project.product(key)
     empty = f"{key} has no release yet. Build it: mesh run --select {key}"
     listing(_releases(mesh, key), as_json=as_json, title=f"Releases of {key}", empty=empty)
-
-
-def rollback(
-    key: ProductKey,
-    to: Annotated[int, typer.Option("--to", help="The release to go back to.")],
-    why: Annotated[str, typer.Option("--why", help="The reason, kept in the record.")],
-) -> None:
-    """Repoint a product to one of its earlier releases. Nothing is rebuilt or deleted."""
-    import getpass
-
-    from mesh.errors import UsageError
-    from mesh.release import rollback as go_back
-    from mesh.session import open_mesh
-
-    if not why.strip():
-        raise UsageError("--why is empty: a rollback needs a reason that others can read later.")
-    mesh = open_mesh()
-    mesh.project.product(key)
-    with mesh.writer() as connection:
-        done = go_back(connection, mesh.postgres, key, to, why=why, author=getpass.getuser())
-    users = mesh.project.downstream(key)
-    console = screen()
-    console.print(f"{done.reference} is served again: {', '.join(done.views)} at snapshot {done.snapshot}.")
-    if users:
-        console.print(f"Made from it: {', '.join(users)}. `mesh run` builds them anew from this release.")
 
 
 def audit(

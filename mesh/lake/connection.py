@@ -77,7 +77,16 @@ def reader(postgres: Postgres, settings: Settings, *, at: int | None = None) -> 
         connection.execute(attach_statement(postgres, settings, alias="mesh", at=at))
     except duckdb.Error as error:
         connection.close()
-        raise ServiceError("The lake has no catalog yet: nothing was ever built here. Run `mesh run` first.") from error
+        with postgres.cursor() as cursor:
+            cursor.execute("select to_regclass('public.ducklake_metadata') is not null")
+            there = cursor.fetchone()[0]
+        if not there:
+            raise ServiceError(
+                "The lake has no catalog yet: nothing was ever built here. Run `mesh run` first."
+            ) from error
+        secret = postgres.reader_password
+        said = str(error).strip().splitlines()[0]
+        raise ServiceError(f"The lake cannot be read: {said.replace(secret, '***') if secret else said}") from error
     connection.execute("use mesh")
     return connection
 

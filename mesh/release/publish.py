@@ -57,6 +57,13 @@ def publish(
 
     def record(history: History) -> Release:
         newest = history.newest.get(product)
+        served = history.served.get(product)
+        if newest is not None and served is not None and newest.snapshot == build.snapshot != served.snapshot:
+            raise PublishRefused(
+                f"{product}: this candidate is release {newest.release}, which {served.author} rolled back to "
+                f"{served.release}: {served.why}. Build a new candidate, or serve it again: `mesh rollback {product} "
+                f"--to {newest.release} --why TEXT`."
+            )
         if newest is not None and newest.snapshot >= build.snapshot:
             raise PublishRefused(
                 f"{product}: release {newest.release} was made from snapshot {newest.snapshot}, which is not older "

@@ -6,8 +6,10 @@ import json
 import shutil
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
+from dagster_project.instance import instance
 from tests.spine.bench import command, deliver_claims, served
 from tests.spine.conftest import Spine, new_spine
 
@@ -34,6 +36,13 @@ def test_a_rollback_holds_and_what_is_made_from_it_is_built_anew(
     }
 
     assert command(spine, "rollback", "claims/claims", "--to", "1", "--why", "the second file was a trial").status == 0
+    noted = instance(spine.mesh).get_latest_materialization_event(dg.AssetKey(["claims", "claims_v1"]))
+    assert noted is not None
+    assert noted.asset_materialization is not None
+    assert {name: noted.asset_materialization.metadata[name].value for name in ("release", "rolled back because")} == {
+        "release": 1,
+        "rolled back because": "the second file was a trial",
+    }
     assert run(spine) == {
         "claims/claims": ("unchanged", 1, "release 1 is up to date"),
         "claims/outcomes": ("released", 3, "claims/claims@1 is new"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import psycopg2
 import pytest
 
 from tests.conftest import ROOT
@@ -177,4 +179,23 @@ def test_what_a_killed_mesh_up_left_behind_is_shown_and_stopped(served: Served) 
     assert again.returncode == 1
     assert "`mesh down`" in again.stderr
     assert served.command("down").stdout == "Stopped: dagster, mlflow, postgres.\n"
+    assert served.processes() == []
+
+
+def test_postgres_stays_up_for_those_who_use_it(served: Served) -> None:
+    """`mesh down` in one shell must not end the run, or the analyst, of another."""
+    assert served.command("products").returncode == 0  # starts the server
+    attach = served.command("sql", "--attach").stdout
+    folder = re.search(r"host=(\S+)", attach)
+    assert folder is not None
+    analyst = psycopg2.connect(host=folder[1], user="postgres", dbname="mesh")
+    try:
+        assert served.command("down").stdout == (
+            "Postgres stays up: 1 connection uses it (a run, a DuckDB client). `mesh down` once they are done, or "
+            "`mesh down --force`.\n"
+        )
+        assert served.running()["postgres"]
+        assert served.command("down", "--force").stdout == "Stopped: postgres.\n"
+    finally:
+        analyst.close()
     assert served.processes() == []

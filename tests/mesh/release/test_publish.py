@@ -144,6 +144,23 @@ def test_a_rollback_repoints_with_its_reason_and_the_next_release_goes_on_counti
     assert shop.served() == [3]
 
 
+def test_publishing_what_was_rolled_back_is_refused_with_the_reason_and_the_way_back(shop: Shop) -> None:
+    """A click in the UI, or a daemon that comes late, must not undo what a person decided."""
+    shop.release([1], label="one")
+    build = shop.build([2], label="two")
+    shop.audit(build)
+    shop.publish(build)
+    with shop.mesh.writer() as connection:
+        rollback(connection, shop.mesh.postgres, KEY, 1, why="two was wrong", author="owner")
+    with pytest.raises(PublishRefused) as refused:
+        shop.publish(build)
+    assert str(refused.value) == (
+        "shop/orders: this candidate is release 2, which owner rolled back to 1: two was wrong. Build a new candidate, "
+        "or serve it again: `mesh rollback shop/orders --to 2 --why TEXT`."
+    )
+    assert shop.served() == [1]
+
+
 def test_a_rollback_to_the_served_release_is_refused(shop: Shop) -> None:
     shop.release([1])
     with shop.mesh.writer() as connection, pytest.raises(PublishRefused, match="already served"):
