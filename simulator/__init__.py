@@ -7,7 +7,21 @@ errors (`records`), who is reviewed and the unequal treatment of EU nationals an
 `people`), messages at risk of harm (`phrases`, `messages`).
 """
 
-from simulator.run import Summary, simulate
-from simulator.writer import SimulationError
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from simulator.run import Summary, simulate
+    from simulator.writer import SimulationError
 
 __all__ = ["SimulationError", "Summary", "simulate"]
+
+
+def __getattr__(name: str) -> Any:
+    # Importing the package must stay cheap for those who only want its command line.
+    if name in __all__:
+        from simulator import run, writer
+
+        return getattr(writer if name == "SimulationError" else run, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

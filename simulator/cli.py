@@ -6,12 +6,13 @@ import json
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from simulator.run import Summary, simulate
-from simulator.writer import SimulationError
+# Every command of the application registers this one: what only it needs is imported where it runs.
+if TYPE_CHECKING:
+    from simulator.run import Summary
 
 PATIENCE = 2.0
 """Seconds before a progress bar is worth showing."""
@@ -20,6 +21,8 @@ PATIENCE = 2.0
 def _run(out: Path, claims: int, seed: int, *, quiet: bool) -> Summary:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    from simulator.run import simulate
 
     console = Console(stderr=True)
     if quiet or not console.is_terminal:
@@ -51,6 +54,8 @@ def register(app: typer.Typer) -> None:
         as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON, no progress.")] = False,
     ) -> None:
         """Write the landing files of a fictitious year of claims, with the truth beside them in _truth/."""
+        from simulator.writer import SimulationError
+
         try:
             summary = _run(out, claims, seed, quiet=as_json)
         except SimulationError as error:

@@ -6,7 +6,6 @@ import contextlib
 import csv
 import hashlib
 import io
-import multiprocessing
 import os
 import shutil
 import sys
@@ -21,7 +20,7 @@ import duckdb
 from mesh.errors import ServiceError
 from mesh.session import Mesh
 from tests.conftest import ROOT
-from tests.spine.conftest import Spine, new_spine
+from tests.spine.conftest import Done, Spine, new_spine
 
 LOOK_SECONDS = 2.0  # each look is a new connection, which costs as much work as a step of the run it watches
 NEW_CLAIMS = 5
@@ -35,36 +34,6 @@ def twin_spine(of: Spine, folder: Path, host: str) -> Spine:
     shutil.copy2(of.home / "keys.json", twin.home / "keys.json")
     shutil.copytree(of.home / "dbt", twin.home / "dbt")  # parsed from the same files; spares every run the parsing
     return twin
-
-
-@dataclass(frozen=True)
-class Done:
-    """A finished command: exit status, what it printed, and what it said on the error stream."""
-
-    status: int
-    out: str
-    err: str
-
-
-def forked(spine: Spine, *words: str, **extra: str) -> tuple[int, str]:
-    """`mesh WORDS` in a new process that is forked from one with everything imported: exit code and what it said.
-
-    A real process with a real end, at half the price of the command line.
-    """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.spine.preloaded"])
-    log = spine.home.parent / "forked.log"
-    process = context.Process(target=_forked, args=(words, spine.environment | extra, str(log)))
-    process.start()
-    process.join()
-    assert process.exitcode is not None
-    return process.exitcode, log.read_text()
-
-
-def _forked(words: tuple[str, ...], environment: dict[str, str], log: str) -> None:
-    from tests.spine.preloaded import main
-
-    main(words, environment, log)
 
 
 def command(spine: Spine, *words: str) -> Done:

@@ -19,18 +19,23 @@ import dagster_project.factory
 import dagster_project.instance
 import dagster_project.runner
 import mesh.cli
+from mesh.contract import load_contracts
+from tests.conftest import ROOT
+
+# Contracts are read once per process and text; every forked run finds the project's own as read.
+load_contracts(ROOT)
 
 IMPORTED = (dagster_postgres, dbt.cli.main, dbt.adapters.duckdb.impl, lightgbm, mlflow, dagster_project)
 
 
-def main(words: tuple[str, ...], environment: dict[str, str], log: str) -> None:
-    """`mesh WORDS` in this process, all that it prints in a file."""
+def main(words: tuple[str, ...], environment: dict[str, str], out: str, err: str) -> None:
+    """`mesh WORDS` in this process, all that it prints in two files."""
     for name in [name for name in os.environ if name.startswith(("MESH_", "DAGSTER_"))]:
         del os.environ[name]
     os.environ.update(environment)
     os.chdir(environment["MESH_PROJECT"])
-    descriptor = os.open(log, os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
-    os.dup2(descriptor, sys.stdout.fileno())
-    os.dup2(descriptor, sys.stderr.fileno())
+    for stream, path in ((sys.stdout, out), (sys.stderr, err)):
+        descriptor = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
+        os.dup2(descriptor, stream.fileno())
     sys.argv = ["mesh", *words]
     mesh.cli.main()

@@ -12,7 +12,7 @@ import pytest
 from dagster_project.instance import instance
 from mesh.failpoints import STEPS
 from mesh.model.tracking import prepare_tracking
-from tests.spine.bench import NEW_CLAIMS, Analyst, deliver_claims, forked, served, twin_spine
+from tests.spine.bench import NEW_CLAIMS, Analyst, deliver_claims, served, twin_spine
 from tests.spine.conftest import Spine
 
 # In the order in which a run reaches them, so that each killed run gets a step further than the one before.
@@ -66,8 +66,8 @@ def kill(spine: Spine, step: str, *words: str) -> None:
 
 
 def kill_fork(spine: Spine, step: str, *words: str) -> None:
-    code, said = forked(spine, "run", *words, MESH_FAILPOINT=step)
-    assert code == -signal.SIGKILL, f"{step} was not reached:\n{said}"
+    done = spine.fork("run", *words, MESH_FAILPOINT=step)
+    assert done.status == -signal.SIGKILL, f"{step} was not reached:\n{done.out}\n{done.err}"
 
 
 def test_the_chain_kills_at_every_step() -> None:

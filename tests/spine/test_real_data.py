@@ -26,36 +26,25 @@ def copy_project(target: Path) -> Path:
     return target
 
 
-@pytest.mark.parametrize(
-    ("bundle", "folder", "product", "rows"),
-    [
-        ("febrl", "febrl", "identity/persons", 10_000),
-        ("banking77", "banking77", "interactions/messages", 13_083),
-    ],
-)
 def test_real_files_become_a_second_source_by_mapping_files_alone(
-    bundle: str,
-    folder: str,
-    product: str,
-    rows: int,
-    simulated: Path,
-    shared_data: Path,
-    postgres_host: str,
-    tmp_path: Path,
+    simulated: Path, shared_data: Path, postgres_host: str, tmp_path: Path
 ) -> None:
     project = copy_project(tmp_path / "project")
-    changed = add_bundle(project / "examples" / bundle, project)
-    assert {change.path.parent.name for change in changed} == {"sources"}
     shutil.copytree(simulated, tmp_path / "landing")
-    shutil.copytree(shared_data / folder, tmp_path / "landing" / folder)
-    before = sum(_delivered(simulated, product))
-
     spine = new_spine(tmp_path, postgres_host, tmp_path / "landing", project)
-    outcome = spine.run("--select", product)[product]
+    for bundle, product, rows in (
+        ("febrl", "identity/persons", 10_000),
+        ("banking77", "interactions/messages", 13_083),
+    ):
+        changed = add_bundle(project / "examples" / bundle, project)
+        assert {change.path.parent.name for change in changed} == {"sources"}
+        shutil.copytree(shared_data / bundle, tmp_path / "landing" / bundle)
 
-    assert outcome["status"] == "released", outcome
-    counts = spine.mesh.history().served[product].accounting
-    assert (counts["source"], counts["difference"]) == (before + rows, 0)
+        outcome = spine.run("--select", product)[product]
+
+        assert outcome["status"] == "released", outcome
+        counts = spine.mesh.history().served[product].accounting
+        assert (counts["source"], counts["difference"]) == (sum(_delivered(simulated, product)) + rows, 0)
 
 
 def _delivered(landing: Path, product: str) -> list[int]:
