@@ -18,20 +18,12 @@ ROOT = Path(__file__).resolve().parents[1]
 _numbers = itertools.count(1)
 
 
-# Of two processes one takes the files that look at the session's mesh, so that it is built once; the other begins with
-# what takes longest without it. Every other file is a group of its own, and the shortest come last to fill the gaps.
-SHARE_A_MESH = ("test_kills", "test_first_run", "test_readme", "test_privacy")
-LONG = (*SHARE_A_MESH, "test_services", "test_real_data", "test_deliveries", "test_rollback", "test_two_runs")
-
-
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Name the group of a test for `--dist loadgroup`, which looks at once when all are collected."""
-    shared = item.path.stem in SHARE_A_MESH
-    item.add_marker(pytest.mark.xdist_group("mesh" if shared else item.path.stem))
+# What takes longest is begun first, so that the short files at the end fill the gaps between two processes.
+LONG = ("test_kills", "test_services", "test_deliveries", "test_real_data", "test_bad_files", "test_rollback")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the long ones."""
+    """Order the files for `--dist loadfile --no-loadscope-reorder`."""
 
     def place(item: pytest.Item) -> tuple[int, bool]:
         return LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG), "spine" not in item.path.parts
