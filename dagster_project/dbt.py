@@ -141,7 +141,7 @@ def build(mesh: Mesh, unique_ids: Iterable[str], *, inputs_at: int) -> tuple[Mod
     if failed or not result.success:
         first = failed[0] if failed else None
         where = first.node.original_file_path if first else "dbt"
-        said = without_values(str(first.message)) if first else str(result.exception)
+        said = _said(str(first.message)) if first else str(result.exception)
         raise BuildFailed(
             f"dbt/{where}: model {first.node.name if first else ''} failed: {said} The last good release stays served; "
             "mend the model and run again."
@@ -152,6 +152,11 @@ def build(mesh: Mesh, unique_ids: Iterable[str], *, inputs_at: int) -> tuple[Mod
             f"({time.perf_counter() - started:.1f} s in); the candidate is not used."
         )
     return tuple(ModelTiming(node.node.unique_id, node.execution_time) for node in result.result.results)
+
+
+def _said(message: str) -> str:
+    """What an engine said, without values; dbt's own words about a model that it cannot compile have none."""
+    return " ".join(message.split()) if message.lstrip().startswith("Compilation Error") else without_values(message)
 
 
 def _macros(manifest: Mapping[str, Any], unique_ids: Iterable[str]) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """A model as assets: trained and registered on published releases, its scores a candidate like any other."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -17,6 +17,7 @@ from mesh.errors import ModelError
 from mesh.failpoints import reached
 from mesh.lake import INPUTS, LAKE, create_schema, current_snapshot
 from mesh.model import (
+    ColumnReport,
     ContractRef,
     LoadedModel,
     ModelDefinition,
@@ -27,6 +28,7 @@ from mesh.model import (
     find_registered,
     fingerprint,
     prepare_tracking,
+    read_columns,
     register,
     score,
     scoring_frame,
@@ -73,10 +75,37 @@ def _model_asset(product: Product, definition: ModelDefinition) -> dg.AssetsDefi
                 "reused": registered.reused,
                 "upstream_releases": [f"{name}@{ref.number}" for name, ref in around.releases.items()],
                 **{name: round(value, 4) for name, value in _test_metrics(around, registered.run_id).items()},
+                "columns": _columns(read_columns(around.tracking_uri, registered.run_id)),
             }
         )
 
     return model
+
+
+def _columns(reports: Sequence[ColumnReport]) -> dg.TableMetadataValue:
+    """What became of each column, what is used first."""
+    head = [
+        dg.TableColumn("column"),
+        dg.TableColumn("used"),
+        dg.TableColumn("why"),
+        dg.TableColumn("alone", "float", description="AUC of the column by itself"),
+        dg.TableColumn("gain", "float", description="loss saved on rows of another time, in nats per 1,000 rows"),
+        dg.TableColumn("drift", "float", description="population stability index, earlier to later rows"),
+    ]
+    records = [
+        dg.TableRecord(
+            {
+                "column": report.column,
+                "used": "yes" if report.used else "no",
+                "why": report.why,
+                "alone": report.auc_alone,
+                "gain": report.gain,
+                "drift": report.drift,
+            }
+        )
+        for report in sorted(reports, key=lambda report: not report.used)
+    ]
+    return dg.TableMetadataValue(records, dg.TableSchema(head))
 
 
 def _train(

@@ -7,10 +7,10 @@ fails holds up only what is made from it.
 from __future__ import annotations
 
 import getpass
-import importlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -119,8 +119,7 @@ def _run_wave(
 ) -> dict[str, Outcome]:
     from dagster._core.utils import make_new_run_id
 
-    definitions: dg.Definitions = importlib.import_module(f"dagster_project.locations.{domain}").defs
-    job = definitions.resolve_implicit_global_asset_job_def()
+    job = _job(domain)
     run_id = make_new_run_id()
     if watch:
         watch(domain, run_id, [step.product.name for step in steps])
@@ -155,6 +154,14 @@ def _run_wave(
     if not result.success and not failures:
         raise RuntimeError(f"run {run_id} failed after {time.perf_counter() - started:.0f} s without a failed step")
     return outcomes
+
+
+@cache
+def _job(domain: str) -> dg.JobDefinition:
+    """All assets of a domain, as its code location in `workspace.yaml` has them."""
+    from dagster_project.factory import domain_definitions
+
+    return domain_definitions(domain).resolve_implicit_global_asset_job_def()
 
 
 def _selection(mesh: Mesh, job: dg.JobDefinition, products: Sequence[Product]) -> set[dg.AssetKey]:

@@ -24,6 +24,7 @@ from mesh.ingest.reading import (
     Rejected,
     check_amounts,
     check_names,
+    complete,
     numbered,
     refuse,
 )
@@ -45,7 +46,7 @@ def inspect(source: Source, file: SourceFile, *, verified: bool) -> Inspection:
     """
     if file.bytes == 0:
         refuse(file, "is empty (0 bytes).", allowed="a header and rows")
-    names = _header(source, file)
+    names = header(source, file)
     ignored = check_names(source, file, names, where="header")
     # One more record behind the end of the file: a quote left open swallows it, and its number counts the records.
     sentinel = source.delimiter.join([secrets.token_hex(8)] * (len(names) + 1))
@@ -81,13 +82,13 @@ def batches(source: Source, file: SourceFile, inspection: Inspection) -> Batches
     skipped = {one.row for one in inspection.rejected}
     wanted = source.delivered
     following = 1 - HEADER
-    only = wanted or inspection.names[:1]
+    only = tuple(name for name in wanted if name in inspection.names) or inspection.names[:1]
     with _opened(source, file, inspection.names, lambda row: "skip", only=only) as blocks:
         for block in blocks:
             rows, following = _numbers(block.num_rows, following, skipped)
             if rows and rows[0] < 1:
                 block, rows = block.slice(1), rows[1:]
-            yield numbered(block.select(list(wanted)), rows)
+            yield numbered(complete(block, wanted), rows)
 
 
 def _numbers(count: int, following: int, skipped: set[int]) -> tuple[list[int], int]:
@@ -101,7 +102,8 @@ def _numbers(count: int, following: int, skipped: set[int]) -> tuple[list[int], 
     return rows, end
 
 
-def _header(source: Source, file: SourceFile) -> tuple[str, ...]:
+def header(source: Source, file: SourceFile) -> tuple[str, ...]:
+    """The column names of a file, as its first record has them."""
     with Utf8Stream(file, source.encoding) as stream:
         text = io.TextIOWrapper(io.BufferedReader(stream), encoding="utf-8", newline="")
         try:

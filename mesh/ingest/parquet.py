@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from mesh.errors import SourceError
 from mesh.ingest.landing import SourceFile
-from mesh.ingest.reading import Batches, Inspection, check_amounts, check_names, numbered, refuse
+from mesh.ingest.reading import Batches, Inspection, check_amounts, check_names, complete, numbered, refuse
 from mesh.ingest.source import Source
 
 BATCH_ROWS = 16_384
@@ -28,8 +28,8 @@ def inspect(source: Source, file: SourceFile, *, verified: bool) -> Inspection:
     with _opened(file) as parquet:
         names = tuple(parquet.schema_arrow.names)
         ignored = check_names(source, file, names, where="schema")
-        for name in source.delivered:
-            if not _is_text(parquet.schema_arrow.field(name).type):
+        for name in _there(source, parquet):
+            if not is_text(parquet.schema_arrow.field(name).type):
                 refuse(file, f"column {name} is nested or binary.", allowed="text, numbers, dates, true or false")
         rows = sum(batch.num_rows for batch in _batches(source, parquet))
     return check_amounts(source, file, Inspection(names, rows, (), ignored))
@@ -46,13 +46,19 @@ def batches(source: Source, file: SourceFile, inspection: Inspection) -> Batches
 
 def _batches(source: Source, parquet: pq.ParquetFile) -> Batches:
     wanted = list(source.delivered)
-    for batch in parquet.iter_batches(batch_size=BATCH_ROWS, columns=wanted):
+    there = _there(source, parquet)
+    for batch in parquet.iter_batches(batch_size=BATCH_ROWS, columns=there):
         batch.validate(full=True)
-        arrays = [_text(batch.column(name)) for name in wanted]
+        arrays = [_text(batch.column(name)) for name in there]
         if not wanted:
             yield pa.RecordBatch.from_struct_array(pa.array([{}] * batch.num_rows, pa.struct([])))
         else:
-            yield pa.RecordBatch.from_arrays(arrays, names=wanted)
+            yield complete(pa.RecordBatch.from_arrays(arrays, names=there), wanted)
+
+
+def _there(source: Source, parquet: pq.ParquetFile) -> list[str]:
+    """The mapped columns that the file has: optional ones may be missing."""
+    return [name for name in source.delivered if name in parquet.schema_arrow.names]
 
 
 def _text(values: pa.Array) -> pa.Array:
@@ -60,7 +66,8 @@ def _text(values: pa.Array) -> pa.Array:
     return pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def is_text(kind: pa.DataType) -> bool:
+    """Whether values of this type have a form as text that ingest takes."""
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     binary = pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind)

@@ -50,9 +50,10 @@ def check_names(source: Source, file: SourceFile, names: Sequence[str], *, where
     Names are listed only where at least one is a mapped column: else the first record may be data, which is personal.
     """
     wanted = source.delivered
-    missing = [name for name in wanted if name not in names]
-    if len(missing) == len(wanted) and wanted:
+    absent = [name for name in wanted if name not in names]
+    if len(absent) == len(wanted) and wanted:
         refuse(file, f"has none of the {len(wanted)} mapped columns in its {where}.", allowed=", ".join(wanted))
+    missing = [name for name in absent if name in source.needed]
     if missing:
         lacking = f"lacks column{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
         what = f"{lacking}; its {where} has {', '.join(names)}."
@@ -74,6 +75,14 @@ def check_amounts(source: Source, file: SourceFile, inspection: Inspection) -> I
         what = f"has {amount}; the first is row {first.row}: {first.reason}."
         refuse(file, what, allowed=f"{REJECTED_ROWS} rows or {REJECTED_SHARE:.0%}, whichever is more")
     return inspection
+
+
+def complete(batch: pa.RecordBatch, wanted: Sequence[str]) -> pa.RecordBatch:
+    """The wanted columns in their order; an optional one that the file does not have is null throughout."""
+    nothing = pa.nulls(batch.num_rows, pa.string())
+    there = set(batch.schema.names)
+    arrays = [batch.column(name) if name in there else nothing for name in wanted]
+    return pa.RecordBatch.from_arrays(arrays, names=list(wanted))
 
 
 def numbered(batch: pa.RecordBatch, rows: Sequence[int] | pa.Array) -> pa.RecordBatch:

@@ -24,7 +24,7 @@ DATE_DIRECTIVES = "aAbBdfHIjmMpSyYz"
 MAPPING_VERSION = 1
 
 SOURCE_KEYS = ("source", "into", "files", "format", "encoding", "delimiter", "required", "allow_empty", "columns")
-COLUMN_KEYS = ("from", "value", "row_id", "format", "map", "join", "identifier", "keep", "redact")
+COLUMN_KEYS = ("from", "value", "row_id", "format", "map", "join", "identifier", "keep", "redact", "optional")
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class Column:
     identifier: str | None = None
     keep_cipher: bool = False
     redact: bool = False
+    optional: bool = False
 
     @property
     def raw_columns(self) -> tuple[str, ...]:
@@ -74,10 +75,17 @@ class Source:
         return tuple(dict.fromkeys(name for column in self.columns for name in column.delivered))
 
     @property
+    def needed(self) -> tuple[str, ...]:
+        """Those of them that a file must have: a column is missing from a file only where `optional` says it may."""
+        names = (name for column in self.columns if not column.optional for name in column.delivered)
+        return tuple(dict.fromkeys(names))
+
+    @property
     def mapping(self) -> str:
         """A digest of everything that decides how a file becomes rows; comments do not count."""
         told = [MAPPING_VERSION, self.into, self.format, self.encoding, self.delimiter]
-        columns = [asdict(column) for column in self.columns]
+        # Whether a column may be missing changes no row of a file that was loaded.
+        columns = [{k: v for k, v in asdict(column).items() if k != "optional"} for column in self.columns]
         return hashlib.sha256(json.dumps([told, columns], sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -172,6 +180,7 @@ class _Reader:
             identifier=self.choice(told, "identifier", KINDS, at) if "identifier" in told else None,
             keep_cipher="keep" in told and self.choice(told, "keep", ("ciphertext",), at) == "ciphertext",
             redact=self.flag(told, "redact", at, default=False),
+            optional=self.flag(told, "optional", at, default=False),
         )
         self.together(told, at, column)
         return column

@@ -17,7 +17,8 @@ from mesh.model.definition import Label, ModelDefinition, Split
 from mesh.model.frame import LABEL, scoring_frame, training_frame
 from mesh.model.metrics import Metric, evaluate
 from mesh.model.reading import load_definition
-from mesh.model.registry import RegisteredModel, champion, find_registered, load_champion, register
+from mesh.model.registry import RegisteredModel, Version, champion, find_registered, load_champion, register, versions
+from mesh.model.report import ColumnReport, read_columns
 from mesh.model.scoring import score
 from mesh.model.tracking import prepare_tracking
 from mesh.model.training import TrainedModel, describe, train
@@ -26,6 +27,7 @@ __all__ = [
     "LABEL",
     "Bands",
     "Calibration",
+    "ColumnReport",
     "ContractRef",
     "Label",
     "LoadedModel",
@@ -36,6 +38,7 @@ __all__ = [
     "Split",
     "TrainedModel",
     "TrainingContext",
+    "Version",
     "champion",
     "describe",
     "evaluate",
@@ -46,10 +49,12 @@ __all__ = [
     "load_champion",
     "load_definition",
     "prepare_tracking",
+    "read_columns",
     "register",
     "score",
     "scoring_frame",
     "train",
     "training_frame",
+    "versions",
     "write_bundle",
 ]

@@ -16,6 +16,8 @@ from types import MappingProxyType
 from typing import Any
 
 ALGORITHMS = ("lightgbm",)
+AUTOMATIC, NONE = "automatic", "none"
+FEATURE_SELECTIONS = (AUTOMATIC, NONE)
 
 Moment = int | str
 """A value of the time column: an integer such as a year, or an ISO date or timestamp."""
@@ -59,6 +61,7 @@ class ModelDefinition:
     output: str
     algorithm: str = "lightgbm"
     seed: int = 1
+    feature_selection: str = NONE
     exclude: Mapping[str, str] = field(default_factory=dict)
     protected: tuple[str, ...] = ()
     categorical: tuple[str, ...] = ()

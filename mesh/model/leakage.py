@@ -7,7 +7,7 @@ many categories cannot look good by being learned by heart.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mesh.errors import ModelError
@@ -25,20 +25,27 @@ LIMIT = 0.98
 """AUC of one column above which it is refused."""
 
 
-def refuse_leaks(definition: ModelDefinition, features: Sequence[Feature], matrix: Floats, truth: Floats) -> None:
+def refuse_leaks(definition: ModelDefinition, alone: Mapping[str, float]) -> None:
     """Refuse columns that give the label away.
+
+    Args:
+        alone: AUC of each column alone (see `single_aucs`).
 
     Raises:
         ModelError: naming the columns and their AUC.
     """
-    found = {feature.name: single_auc(feature, matrix[:, place], truth) for place, feature in enumerate(features)}
-    leaks = {name: value for name, value in found.items() if value > LIMIT}
+    leaks = {name: value for name, value in alone.items() if value > LIMIT}
     if leaks:
         listed = ", ".join(f"{name} (AUC {value:.3f})" for name, value in leaks.items())
         raise ModelError(
             f"{definition.model}: {listed} tell the label alone, which no honest feature does. If a column is known "
             f"only after the decision, list it under `exclude` with that reason. Allowed: AUC up to {LIMIT} each."
         )
+
+
+def single_aucs(features: Sequence[Feature], matrix: Floats, truth: Floats) -> dict[str, float]:
+    """AUC of each column alone, by name."""
+    return {feature.name: single_auc(feature, matrix[:, place], truth) for place, feature in enumerate(features)}
 
 
 def single_auc(feature: Feature, values: Floats, truth: Floats) -> float:

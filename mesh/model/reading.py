@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from mesh.errors import ProjectError
-from mesh.model.definition import ALGORITHMS, Label, ModelDefinition, Moment, Split
+from mesh.model.definition import ALGORITHMS, FEATURE_SELECTIONS, NONE, Label, ModelDefinition, Moment, Split
 from mesh.model.parameters import PARAMETERS
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -27,6 +27,7 @@ FIELDS = [
     "label",
     "time",
     "split",
+    "feature_selection",
     "exclude",
     "protected",
     "categorical",
@@ -81,6 +82,9 @@ class _Reader:
             output=self.text(root, "output", PRODUCT),
             algorithm=self.choice(root, "algorithm", ALGORITHMS) if "algorithm" in root else ALGORITHMS[0],
             seed=self.whole(root, "seed") if "seed" in root else 1,
+            feature_selection=(
+                self.choice(root, "feature_selection", FEATURE_SELECTIONS) if "feature_selection" in root else NONE
+            ),
             exclude=self.texts(root, "exclude"),
             protected=self.columns(root, "protected"),
             categorical=self.columns(root, "categorical"),

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,6 +104,49 @@ def find_registered(definition: ModelDefinition, context: TrainingContext) -> Re
             client.set_terminated(version.run_id)
         return _decide(client, version)
     return None
+
+
+@dataclass(frozen=True)
+class Version:
+    """A registered version as a listing shows it; `metrics` are those of the later rows."""
+
+    version: int
+    champion: bool
+    run_id: str
+    decision: str
+    reason: str
+    made_at: datetime
+    releases: tuple[str, ...]
+    metrics: dict[str, float]
+
+
+def versions(name: str, tracking_uri: str) -> tuple[Version, ...]:
+    """Every version of a registered model (`<domain>.<model>`), newest first; nothing where there is none."""
+    client = prepare_tracking(tracking_uri)
+    current = _champion_version(client, name)
+    found = []
+    for version in sorted(client.search_model_versions(f"name = '{name}'"), key=lambda one: -int(one.version)):
+        run = client.get_run(version.run_id).data
+        prefix = "mesh.release."
+        found.append(
+            Version(
+                version=int(version.version),
+                champion=current is not None and current.version == version.version,
+                run_id=version.run_id,
+                decision=version.tags.get(DECISION, "undecided"),
+                reason=version.tags.get(REASON, ""),
+                made_at=datetime.fromtimestamp(version.creation_timestamp / 1000, UTC).replace(tzinfo=None),
+                releases=tuple(
+                    f"{tag.removeprefix(prefix)}@{value.partition('@')[0]}"
+                    for tag, value in sorted(run.tags.items())
+                    if tag.startswith(prefix)
+                ),
+                metrics={
+                    key.removeprefix(f"{TEST}_"): value for key, value in run.metrics.items() if key.startswith(TEST)
+                },
+            )
+        )
+    return tuple(found)
 
 
 def champion(definition: ModelDefinition, context: TrainingContext) -> LoadedModel:

@@ -13,6 +13,7 @@ from mesh.model.context import ContractRef, TrainingContext
 from mesh.model.definition import ModelDefinition
 from mesh.model.encoding import CATEGORY
 from mesh.model.plots import write_plots
+from mesh.model.report import REPORT, to_json, to_markdown
 from mesh.model.training import TrainedModel
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 BUNDLE = "bundle"
 PLOTS = "plots"
+COLUMNS = "columns"
 
 
 def log_run(
@@ -43,6 +45,10 @@ def log_run(
         client.log_artifacts(run_id, str(folder / BUNDLE), BUNDLE)
         write_plots(folder / PLOTS, trained, definition.capacity)
         client.log_artifacts(run_id, str(folder / PLOTS), PLOTS)
+        (folder / COLUMNS).mkdir()
+        (folder / REPORT).write_text(to_json(trained.columns, trained.selection), encoding="utf-8")
+        (folder / COLUMNS / "columns.md").write_text(to_markdown(trained.columns), encoding="utf-8")
+        client.log_artifacts(run_id, str(folder / COLUMNS), COLUMNS)
         if definition.path is not None and definition.path.is_file():
             client.log_artifact(run_id, str(definition.path), "definition")
     # Created here because `Model.log` would put it into MLflow's active experiment, which is not ours.
@@ -106,6 +112,8 @@ def _params(trained: TrainedModel, definition: ModelDefinition) -> dict[str, str
         "categorical": sum(feature.kind == CATEGORY for feature in trained.model.card.features),
         "excluded": ", ".join(sorted(definition.exclude)) or "none",
         "protected": ", ".join(sorted(definition.protected)) or "none",
+        "feature_selection": definition.feature_selection,
+        "columns_left_out": len(trained.selection.verdicts) - len(trained.model.card.features),
         "definition": definition.digest,
     }
     for name, part in trained.parts.items():

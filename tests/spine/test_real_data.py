@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mesh.commands.bundles import add_bundle
+from mesh.scaffold.bundles import add_bundle
 from tests.conftest import ROOT
 from tests.spine.conftest import new_spine
 

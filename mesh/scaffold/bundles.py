@@ -1,4 +1,4 @@
-"""`mesh add`: a data product that comes as a folder, put into its places in this mesh.
+"""A data product that comes as a folder, put into its places in this mesh.
 
 A bundle has the layout of the mesh itself (contracts/, data_products/, dbt/); its `domain.yaml` files hold
 only the ports to add. Either all of it fits or nothing is changed.
@@ -11,11 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from mesh.console import screen
 from mesh.errors import ProjectError, UsageError
 
 PLACES = ("contracts", "data_products", "dbt")
@@ -31,25 +28,6 @@ class Change:
     after: bytes
 
 
-def register(app: typer.Typer) -> None:
-    app.command("add")(add)
-
-
-def add(bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A folder such as examples/motor.")]) -> None:
-    """Put a data product from a folder into its places in this mesh."""
-    from mesh.settings import get_settings
-
-    root = get_settings().project
-    done = add_bundle(bundle, root)
-    console = screen()
-    if not done:
-        console.print(f"{bundle} is already in place; nothing to do.")
-        return
-    for change in done:
-        console.print(f"{'changed' if change.before else 'added  '}  {change.path.relative_to(root)}")
-    console.print("Build it: mesh run")
-
-
 def add_bundle(bundle: Path, root: Path) -> tuple[Change, ...]:
     """Copy a bundle's files and merge its ports; returns what changed.
 
@@ -57,9 +35,18 @@ def add_bundle(bundle: Path, root: Path) -> tuple[Change, ...]:
         UsageError: the folder is no bundle, or one of its files would replace a different one.
         ProjectError, ContractError: the mesh with the bundle would be wrong; it is left as it was.
     """
+    return apply(_changes(bundle, root), root)
+
+
+def apply(wanted: Sequence[Change], root: Path) -> tuple[Change, ...]:
+    """Write files of the mesh, all or none; returns those that changed.
+
+    Raises:
+        ProjectError, ContractError: the mesh with them would be wrong; it is left as it was.
+    """
     from mesh.project import load_project
 
-    changes = [change for change in _changes(bundle, root) if change.before != change.after]
+    changes = [change for change in wanted if change.before != change.after]
     try:
         for change in changes:
             change.path.parent.mkdir(parents=True, exist_ok=True)
@@ -98,12 +85,11 @@ def _changes(bundle: Path, root: Path) -> list[Change]:
 
 def _merged(fragment: Path, target: Path) -> bytes:
     """The target with the fragment's ports added by name; comments and layout stay."""
-    from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
-    yaml = YAML()
-    yaml.width, yaml.preserve_quotes = 120, True
-    yaml.indent(mapping=2, sequence=4, offset=2)
+    from mesh.scaffold.files import round_trip
+
+    yaml = round_trip()
     try:
         new, old = yaml.load(fragment), yaml.load(target)
     except YAMLError as error:
