@@ -79,8 +79,10 @@ def check_amounts(source: Source, file: SourceFile, inspection: Inspection) -> I
 
 def complete(batch: pa.RecordBatch, wanted: Sequence[str]) -> pa.RecordBatch:
     """The wanted columns in their order; an optional one that the file does not have is null throughout."""
-    nothing = pa.nulls(batch.num_rows, pa.string())
     there = set(batch.schema.names)
+    if there.issuperset(wanted):
+        return batch.select(list(wanted))  # keeps the number of rows even where nothing is wanted
+    nothing = pa.nulls(batch.num_rows, pa.string())
     arrays = [batch.column(name) if name in there else nothing for name in wanted]
     return pa.RecordBatch.from_arrays(arrays, names=list(wanted))
 

@@ -107,7 +107,7 @@ def changed(old: str, new: str) -> str:
                                                            "from, value, row_id"),
         (changed("{value: North}", "{value: N, redact: true}"), ":7: columns.office.redact: does not go with value."),
         (changed("{value: North}", "{form: a}"), ":7: columns.office.form: is not known here. Allowed: from, value, "
-                                                 "row_id, format, map, join, identifier, keep, redact"),
+                                                 "row_id, format, map, join, identifier, keep, redact, optional"),
         (changed('"%d/%m/%Y"', "DD/MM/YYYY"), ":8: columns.visited_on.format: is no date format. Allowed: %a %A %b %B "
                                               "%d %f %H %I %j %m %M %p %S %y %Y %z, such as %d/%m/%Y"),
         (changed("{M: male", "{1: male"), ":9: columns.sex.map.1: must map text to text; put both in quotes."),
