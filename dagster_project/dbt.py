@@ -21,7 +21,8 @@ from filelock import FileLock
 from ruamel.yaml import YAML
 
 from dagster_project.guard import without_values
-from mesh.errors import BuildFailed
+from mesh.errors import BuildFailed, ServiceError
+from mesh.lake import LAKE, homes
 from mesh.session import Mesh
 
 PROJECT = "insight_mesh"
@@ -151,7 +152,33 @@ def build(mesh: Mesh, unique_ids: Iterable[str], *, inputs_at: int) -> tuple[Mod
             f"dbt read its inputs at snapshot {dbt_plugin.attached_inputs()} instead of {inputs_at} "
             f"({time.perf_counter() - started:.1f} s in); the candidate is not used."
         )
+    _check_homes(mesh, {node.node.name: node.node.schema for node in result.result.results})
     return tuple(ModelTiming(node.node.unique_id, node.execution_time) for node in result.result.results)
+
+
+def _check_homes(mesh: Mesh, schemas: Mapping[str, str]) -> None:
+    """Every model stands in its own schema and nowhere else; a stray one is taken away.
+
+    DuckLake was seen to write a view into another domain's schema (duckdb/ducklake#1248), where everybody would read
+    it. One model at a time keeps that from happening; this is for the case that it does.
+    """
+    found = homes(mesh.postgres, schemas)
+    lost = sorted(name for name, schema in schemas.items() if found.get(name) != {schema})
+    if not lost:
+        return
+    with mesh.writer() as connection:
+        for name in lost:
+            for schema in found.get(name, set()) - {schemas[name]}:
+                kind = connection.execute(
+                    "select count(*) from duckdb_views() where database_name = ? and schema_name = ? and view_name = ?",
+                    [LAKE, schema, name],
+                ).fetchone()
+                word = "view" if kind and kind[0] else "table"
+                connection.execute(f'drop {word} if exists {LAKE}.{schema}."{name}"')
+    raise ServiceError(
+        f"The lake did not keep {', '.join(lost)} where it belongs (a known fault of DuckLake under load). What was "
+        "out of place is gone, and nothing was published; run again."
+    )
 
 
 def _said(message: str) -> str:

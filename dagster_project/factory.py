@@ -11,18 +11,18 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from functools import cache
 
 import dagster as dg
 
 from dagster_project import dbt, plan
+from dagster_project.automation import automation
 from dagster_project.checks import audit_checks
 from dagster_project.models import model_assets
 from dagster_project.publishing import published_assets
 from dagster_project.raw import raw_assets
 from dagster_project.resources import MeshResource, process_mesh
 from dagster_project.transform import transform_assets
-
-AUTOMATION_INTERVAL_SECONDS = 5
 
 
 def domain_definitions(name: str) -> dg.Definitions:
@@ -39,22 +39,23 @@ def domain_definitions(name: str) -> dg.Definitions:
           for asset in model_assets(product, definitions[product.key])),
         *(published_assets(product) for product in domain.products),
     ]  # fmt: skip
+    sensors, schedules = automation(mesh, domain)
     platform = dg.Definitions(
         assets=assets,
         asset_checks=[audit_checks(product) for product in domain.products],
-        sensors=[
-            dg.AutomationConditionSensorDefinition(
-                f"{name}_automation",
-                target=dg.AssetSelection.all(),
-                default_status=dg.DefaultSensorStatus.RUNNING,
-                minimum_interval_seconds=AUTOMATION_INTERVAL_SECONDS,
-            )
-        ],
+        sensors=sensors,
+        schedules=schedules,
         resources={"mesh": MeshResource()},
         # A process per step would cost seconds each; a step here is a fraction of one.
         executor=dg.in_process_executor,
     )
     return dg.Definitions.merge(platform, own) if own else platform
+
+
+@cache
+def domain_job(name: str) -> dg.JobDefinition:
+    """All assets of a domain as one job; made once per process."""
+    return domain_definitions(name).resolve_implicit_global_asset_job_def()
 
 
 def _own_definitions(name: str) -> dg.Definitions | None:

@@ -33,6 +33,9 @@ run_coordinator:
   class: QueuedRunCoordinator
   config:
     max_concurrent_runs: 2
+    dequeue_interval_seconds: 1
+freshness:
+  enabled: true
 """
 
 

@@ -54,7 +54,6 @@ def _model_asset(product: Product, definition: ModelDefinition) -> dg.AssetsDefi
         kinds={"lightgbm", "mlflow", "model"},
         tags={"domain": product.domain, "layer": "model"},
         owners=owners(product),
-        automation_condition=dg.AutomationCondition.eager(),
         op_tags={"domain": product.domain},
     )
     def model(context: dg.AssetExecutionContext, mesh: MeshResource) -> dg.MaterializeResult:
@@ -130,7 +129,6 @@ def _scores_asset(product: Product, definition: ModelDefinition) -> dg.AssetsDef
         kinds={"lightgbm", "ducklake", "table"},
         tags={"domain": product.domain, "layer": "candidate"},
         owners=owners(product),
-        automation_condition=dg.AutomationCondition.eager(),
         op_tags={"domain": product.domain},
     )
     def scores(context: dg.AssetExecutionContext, mesh: MeshResource) -> dg.MaterializeResult:

@@ -22,6 +22,14 @@ if TYPE_CHECKING:
 # The prefix keeps them out of the run list, where they would say nothing to a person.
 HOST, PID, BORN = ".dagster/mesh_host", ".dagster/mesh_pid", ".dagster/mesh_pid_born"
 
+_TAGS_OF_STARTED = """
+    select run_id, key, value from run_tags
+    where run_id in (
+        select runs.run_id from runs join run_tags as place using (run_id)
+        where runs.status = 'STARTED' and place.key = '.dagster/repository' and place.value = %s
+    )
+"""
+
 
 def process_tags() -> dict[str, str]:
     """What a run says of the process it runs in."""
@@ -40,6 +48,21 @@ def any_open(mesh: Mesh) -> bool:
         return bool(cursor.fetchone()[0])
 
 
+def at_work(mesh: Mesh, domain: str) -> bool:
+    """Whether another living process of this host runs something of a domain: from the UI, the sensor, a schedule."""
+    connection = connect(mesh.postgres.dsn(mesh.postgres.dagster_database))
+    with closing(connection), connection.cursor() as cursor:
+        cursor.execute("select to_regclass('run_tags') is not null")
+        if not cursor.fetchone()[0]:
+            return False
+        cursor.execute(_TAGS_OF_STARTED, (f"__repository__@{domain}",))
+        tags: dict[str, dict[str, str]] = {}
+        for run_id, key, value in cursor.fetchall():
+            tags.setdefault(run_id, {})[key] = value
+    host = socket.gethostname()
+    return any(PID in found and found.get(HOST) == host and _alive(found) for found in tags.values())
+
+
 def end(mesh: Mesh, instance: dg.DagsterInstance) -> None:
     """Mark the runs of dead processes of this host as failed, and materialise what they released without a note."""
     import dagster as dg
@@ -50,7 +73,9 @@ def end(mesh: Mesh, instance: dg.DagsterInstance) -> None:
     for run in instance.get_runs(started):
         if not _alive(run.tags):
             _note_releases(mesh, instance, run.run_id)
-            instance.report_run_failed(run, "The process of this run is gone; `mesh run` continues its work.")
+            instance.report_run_failed(
+                run, "The process of this run is gone; the sensor of its domain, or `mesh run`, continues its work."
+            )
 
 
 def _alive(tags: dict[str, str]) -> bool:

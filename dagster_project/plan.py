@@ -37,11 +37,14 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Step:
-    """What a run will do about one product, and why."""
+    """What a run will do about one product, and why. `digest` names what it would be built from: tried once with the
+    same digest, it would come out the same.
+    """
 
     product: Product
     action: Literal["build", "unchanged", "blocked"]
     why: str
+    digest: str = ""
 
 
 def models(mesh: Mesh, domain: str) -> dict[str, ModelDefinition]:
@@ -129,27 +132,47 @@ def _step(
     if missing:
         reasons = "; ".join(f"{key} has no release ({without.get(key, 'not built yet')})" for key in missing)
         return Step(product, "blocked", reasons)
-    if product.key not in history.newest:
-        return Step(product, "build", "no release yet")
-    renewed = [key for key in product.inputs if key in building]
-    if renewed:
-        return Step(product, "build", f"{', '.join(renewed)} is built anew")
     arrived = [
-        file
+        (source.name, file)
         for source in sources_of(mesh, product.domain, product.raw_tables)
         for file in pending_files(connection, source, landing, home=mesh.settings.home, catalog=catalog)
     ]
+    releases = [history.served[key].as_input() for key in product.inputs if key in history.served]
+
+    def build(why: str) -> Step:
+        # The same before a file is loaded and after: a run that loads it and fails was a try of it.
+        files = {
+            (source, file): sha256
+            for source, file, sha256, _ in current_files(
+                connection, product.domain, product.raw_tables, catalog=catalog
+            )
+        }
+        files |= {(source, file.relative): file.sha256 for source, file in arrived}
+        parts = {
+            "contract": product.contract.hash,
+            "code": _code(mesh, product),
+            "inputs": [f"{release}#{release.snapshot}" for release in releases],
+            "upstream": [steps[key].digest for key in product.inputs if key in building],
+            "files": sorted([*key, sha256] for key, sha256 in files.items()),
+            "keys": mesh.keyring.active_id if product.raw_tables else None,
+        }
+        return Step(product, "build", why, hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest())
+
+    if product.key not in history.newest:
+        return build("no release yet")
+    renewed = [key for key in product.inputs if key in building]
+    if renewed:
+        return build(f"{', '.join(renewed)} is built anew")
     if arrived:
-        return Step(product, "build", f"{len(arrived)} new file{'s' if len(arrived) > 1 else ''}")
-    releases = [history.served[key].as_input() for key in product.inputs]
+        return build(f"{len(arrived)} new file{'s' if len(arrived) > 1 else ''}")
     newest = history.newest[product.key]
     if fingerprint(mesh, connection, product, releases, catalog=catalog) == newest.fingerprint:
         return Step(product, "unchanged", f"release {history.served[product.key].release} is up to date")
     if newest.contract_hash != product.contract.hash:
-        return Step(product, "build", "its contract changed")
+        return build("its contract changed")
     old = {str(release) for release in newest.inputs}
     renewed = [str(release) for release in releases if str(release) not in old]
-    return Step(product, "build", f"{', '.join(renewed)} is new" if renewed else "its code changed")
+    return build(f"{', '.join(renewed)} is new" if renewed else "its code changed")
 
 
 def _code(mesh: Mesh, product: Product) -> str:

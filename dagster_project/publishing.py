@@ -42,9 +42,6 @@ def published_assets(product: Product) -> dg.AssetsDefinition:
                 "contract_file": f"contracts/{product.key}.yaml",
             },
             freshness_policy=policy,
-            # A failed check of an earlier run holds too; the gate in the publish transaction does not rely on it.
-            automation_condition=dg.AutomationCondition.eager()
-            & dg.AutomationCondition.all_deps_blocking_checks_passed(),
         )
         for table in contract.tables
     ]

@@ -6,6 +6,7 @@ from functools import lru_cache
 
 import dagster as dg
 
+from dagster_project import orphans
 from mesh.session import Mesh, open_mesh
 
 
@@ -17,6 +18,11 @@ def process_mesh() -> Mesh:
 
 class MeshResource(dg.ConfigurableResource):
     """The mesh, as a Dagster resource. Steps ask it for connections and close them."""
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Put the process on the run's record, so that a run whose process is gone is known as dead."""
+        if context.run is not None and context.instance is not None and orphans.PID not in context.run.tags:
+            context.instance.add_run_tags(context.run.run_id, orphans.process_tags())
 
     @property
     def mesh(self) -> Mesh:

@@ -7,23 +7,26 @@ fails holds up only what is made from it.
 from __future__ import annotations
 
 import getpass
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from dagster_project import orphans
 from dagster_project.plan import Step, models, plan_wave
 from mesh import errors
-from mesh.errors import NotFound
+from mesh.errors import NotFound, ServiceError
 from mesh.project import Product
 from mesh.release import Release, audit_failed, last_audit
-from mesh.session import Mesh
+from mesh.session import LOCK_LOOK_SECONDS, LOCK_PATIENCE_SECONDS, Mesh
 
 if TYPE_CHECKING:
     import dagster as dg
+
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -69,11 +72,19 @@ def run(mesh: Mesh, selection: str | None = None, *, watch: Watch | None = None)
     _landing(mesh)
     with mesh.writer():
         pass  # creates the catalog on first use, so that readers can attach
+    with mesh.at_work():
+        report = _waves(mesh, products, watch)
+    report.seconds = time.perf_counter() - started
+    return report
+
+
+def _waves(mesh: Mesh, products: Sequence[Product], watch: Watch | None) -> Report:
     report, without = Report(), {}
     instance = _instance(mesh) if orphans.any_open(mesh) else None
     for domain, wave in mesh.project.waves(products):
         # Planned and built as one: of two runs at once the later waits, looks again, and finds the work done.
         with mesh.run_lock(domain):
+            _wait_for_others(mesh, domain)
             connection = mesh.reader()
             try:
                 steps = plan_wave(mesh, connection, wave, mesh.settings.landing_dir, catalog="mesh", without=without)
@@ -92,8 +103,23 @@ def run(mesh: Mesh, selection: str | None = None, *, watch: Watch | None = None)
             if outcome.status in ("failed", "blocked"):
                 without[key] = outcome.status
             report.outcomes.append(outcome)
-    report.seconds = time.perf_counter() - started
     return report
+
+
+def _wait_for_others(mesh: Mesh, domain: str) -> None:
+    """Let a run that the UI or a sensor started in this domain finish: what it releases need not be built again."""
+    deadline = time.monotonic() + LOCK_PATIENCE_SECONDS
+    told = False
+    while orphans.at_work(mesh, domain):
+        if not told:
+            _log.warning("A run of domain %s is at work in another process; waiting for it to finish.", domain)
+            told = True
+        if time.monotonic() > deadline:
+            raise ServiceError(
+                f"A run of domain {domain} has been at work for more than {LOCK_PATIENCE_SECONDS // 60} minutes. Look "
+                "at it in the Dagster UI; end it there, or wait and run again."
+            )
+        time.sleep(LOCK_LOOK_SECONDS)
 
 
 def _landing(mesh: Mesh) -> Path:
@@ -119,14 +145,17 @@ def _run_wave(
 ) -> dict[str, Outcome]:
     from dagster._core.utils import make_new_run_id
 
-    job = _job(domain)
+    from dagster_project.factory import domain_job
+    from dagster_project.selection import assets_of
+
+    job = domain_job(domain)
     run_id = make_new_run_id()
     if watch:
         watch(domain, run_id, [step.product.name for step in steps])
     started = time.perf_counter()
     result = job.execute_in_process(
         instance=instance,
-        asset_selection=sorted(_selection(mesh, job, [step.product for step in steps])),
+        asset_selection=sorted(assets_of(mesh, job.asset_layer.asset_graph, [step.product for step in steps])),
         run_id=run_id,
         raise_on_error=False,
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
@@ -154,34 +183,6 @@ def _run_wave(
     if not result.success and not failures:
         raise RuntimeError(f"run {run_id} failed after {time.perf_counter() - started:.0f} s without a failed step")
     return outcomes
-
-
-@cache
-def _job(domain: str) -> dg.JobDefinition:
-    """All assets of a domain, as its code location in `workspace.yaml` has them."""
-    from dagster_project.factory import domain_definitions
-
-    return domain_definitions(domain).resolve_implicit_global_asset_job_def()
-
-
-def _selection(mesh: Mesh, job: dg.JobDefinition, products: Sequence[Product]) -> set[dg.AssetKey]:
-    """The assets of these products: their published views and all of the domain that leads to them.
-
-    Views of other products end the walk: they are read as they are served, not built on the way.
-    """
-    from dagster_project.keys import published_keys
-
-    graph = job.asset_layer.asset_graph
-    domain = mesh.project.domain(products[0].domain)
-    wanted = {key for product in products for key in published_keys(product).values()}
-    served = {key for product in domain.products for key in published_keys(product).values()} - wanted
-    queue = list(wanted)
-    while queue:
-        for key in graph.get(queue.pop()).parent_keys:
-            if key.path[0] == domain.name and key not in served | wanted:
-                wanted.add(key)
-                queue.append(key)
-    return wanted
 
 
 def _step_names(mesh: Mesh, product: Product) -> tuple[str, ...]:

@@ -143,6 +143,5 @@ class _Translator(DagsterDbtTranslator):
             kinds={"dbt", "ducklake", "table" if node["config"]["materialized"] != "view" else "view"},
             tags={"domain": self._domain.name, "layer": "candidate" if product else layer},
             owners=owners(product) if product else [],
-            automation_condition=dg.AutomationCondition.eager(),
             description=node["description"] or spec.description,
         )

@@ -107,8 +107,11 @@ class Postgres:
             connection.close()
 
     @contextlib.contextmanager
-    def lock(self, name: str) -> Iterator[bool]:
+    def lock(self, name: str, *, shared: bool = False) -> Iterator[bool]:
         """Hold the lock of this name over all processes; yields False at once where another holds it.
+
+        Args:
+            shared: hold it beside others who share it.
 
         A session lock: the server frees it when the holder dies, so a killed run blocks nobody.
         """
@@ -116,7 +119,8 @@ class Postgres:
         try:
             connection.autocommit = True
             with connection.cursor() as cursor:
-                cursor.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", (f"mesh:{name}",))
+                word = "pg_try_advisory_lock_shared" if shared else "pg_try_advisory_lock"
+                cursor.execute(f"select {word}(hashtextextended(%s, 0))", (f"mesh:{name}",))
                 yield bool(cursor.fetchone()[0])
         finally:
             connection.close()

@@ -105,6 +105,17 @@ class Mesh:
             yield
 
     @contextlib.contextmanager
+    def at_work(self) -> Iterator[None]:
+        """While a `mesh run` lasts: `running` tells others, who then leave the work to it."""
+        with self.postgres.lock("run", shared=True):
+            yield
+
+    def running(self) -> bool:
+        """Whether a `mesh run` of any process is at work."""
+        with self.postgres.lock("run") as alone:
+            return not alone
+
+    @contextlib.contextmanager
     def _lock(self, name: str, domain: str) -> Iterator[None]:
         started = time.monotonic()
         told = False

@@ -6,7 +6,7 @@ leaves all of a file or nothing of it.
 """
 
 from mesh.ingest.digests import Digests
-from mesh.ingest.landing import SourceFile, discover, fingerprint
+from mesh.ingest.landing import LandingState, SourceFile, arriving, discover, fingerprint, landing_state
 from mesh.ingest.loader import ingest, pending_files
 from mesh.ingest.loads import SourceRows, current_files, source_rows
 from mesh.ingest.raw import RawTable, load_raw_tables, load_sources
@@ -16,15 +16,18 @@ from mesh.ingest.writing import Load
 __all__ = [
     "Column",
     "Digests",
+    "LandingState",
     "Load",
     "RawTable",
     "Source",
     "SourceFile",
     "SourceRows",
+    "arriving",
     "current_files",
     "discover",
     "fingerprint",
     "ingest",
+    "landing_state",
     "load_raw_tables",
     "load_source",
     "load_sources",

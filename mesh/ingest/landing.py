@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import time
@@ -31,6 +32,16 @@ class SourceFile:
 
 
 @dataclass(frozen=True)
+class LandingState:
+    """The files of some sources as a directory listing shows them: a digest of names, sizes and times, and when one of
+    them was touched last (seconds since 1970, by this machine's clock); 0 where there are none.
+    """
+
+    digest: str
+    touched: float
+
+
+@dataclass(frozen=True)
 class Listed:
     """What the manifest says of a file."""
 
@@ -51,9 +62,9 @@ def discover(source: Source, landing: Path, digests: Digests | None = None) -> t
     digests = digests or Digests()
     found = []
     for path in _matches(landing, source.files):
-        relative = path.relative_to(landing)
-        if path.name.endswith(UNFINISHED) or any(part.startswith(HIDDEN) for part in relative.parts):
+        if not _counts(path, landing):
             continue
+        relative = path.relative_to(landing)
         if not path.resolve().is_relative_to(landing.resolve()):
             raise SourceError("is a link that leads out of the landing directory.", file=relative.as_posix())
         sha256, state = digests.of(path)
@@ -71,6 +82,39 @@ def fingerprint(sources: Iterable[Source], landing: Path, *, home: Path | None =
     files = {(file.relative, file.sha256) for source in sources for file in discover(source, landing, digests)}
     digests.save()
     return tuple(sorted(files))
+
+
+def landing_state(sources: Iterable[Source], landing: Path) -> LandingState:
+    """What is there now, without reading a file: untouched for a while means that nobody writes any more."""
+    seen = hashlib.sha256()
+    touched = 0.0
+    for path in sorted(
+        {path for source in sources for path in _matches(landing, source.files) if _counts(path, landing)}
+    ):
+        try:
+            state = path.stat()
+        except FileNotFoundError:
+            continue  # taken away since it was listed
+        seen.update(f"{path.relative_to(landing).as_posix()}\0{state.st_size}\0{state.st_mtime_ns}\0".encode())
+        # Not the time of modification, which a copying program may set to any time.
+        touched = max(touched, state.st_ctime)
+    return LandingState(seen.hexdigest(), touched)
+
+
+def arriving(sources: Iterable[Source], landing: Path) -> tuple[str, ...]:
+    """Files that are not complete: under a provisional name, or smaller or larger than the manifest says."""
+    waiting: set[str] = set()
+    try:
+        manifest = read_manifest(landing)
+    except SourceError:
+        return (MANIFEST,)
+    for source in sources:
+        waiting |= set(unfinished(source, landing))
+        for path in _matches(landing, source.files):
+            relative = path.relative_to(landing).as_posix()
+            if relative in manifest and path.stat().st_size != manifest[relative].bytes:
+                waiting.add(relative)
+    return tuple(sorted(waiting))
 
 
 def unfinished(source: Source, landing: Path) -> tuple[str, ...]:
@@ -141,6 +185,12 @@ def check_unchanged(file: SourceFile) -> None:
     if not same:
         allowed = "deliver under another name such as x.part, and rename when complete"
         raise SourceError("is still being written.", file=file.relative, allowed=allowed)
+
+
+def _counts(path: Path, landing: Path) -> bool:
+    """Whether a file is a delivery: not hidden, not under a provisional name."""
+    hidden = any(part.startswith(HIDDEN) for part in path.relative_to(landing).parts)
+    return not hidden and not path.name.endswith(UNFINISHED)
 
 
 def _matches(landing: Path, pattern: str) -> Iterator[Path]:

@@ -13,6 +13,8 @@ from mesh.lake.connection import (
     attach_statement,
     create_schema,
     current_snapshot,
+    homes,
+    newest_snapshot,
     reader,
     writer,
 )
@@ -28,7 +30,9 @@ __all__ = [
     "attach_statement",
     "create_schema",
     "current_snapshot",
+    "homes",
     "load_extensions",
+    "newest_snapshot",
     "reader",
     "seal",
     "verify",

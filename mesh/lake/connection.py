@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import duckdb
 
@@ -96,6 +96,39 @@ def current_snapshot(connection: duckdb.DuckDBPyConnection, catalog: str = LAKE)
     row = connection.execute(f"select id from ducklake_current_snapshot('{catalog}')").fetchone()
     assert row is not None
     return int(row[0])
+
+
+def newest_snapshot(postgres: Postgres) -> int:
+    """The lake's newest snapshot, asked of the catalog itself, which takes a millisecond; 0 where there is no lake."""
+    with postgres.cursor() as cursor:
+        cursor.execute("select to_regclass('public.ducklake_snapshot') is not null")
+        if not cursor.fetchone()[0]:
+            return 0
+        cursor.execute("select coalesce(max(snapshot_id), 0) from ducklake_snapshot")
+        return int(cursor.fetchone()[0])
+
+
+def homes(postgres: Postgres, names: Iterable[str]) -> dict[str, set[str]]:
+    """The schemas in which tables or views of these names stand now, as the catalog says; a name that stands nowhere
+    is left out.
+    """
+    found: dict[str, set[str]] = {}
+    with postgres.cursor() as cursor:
+        cursor.execute(_HOMES, {"names": list(names)})
+        for name, schema in cursor.fetchall():
+            found.setdefault(name, set()).add(schema)
+    return found
+
+
+_HOMES = """
+    select entry.name, schema_name from (
+        select table_name as name, schema_id, end_snapshot from ducklake_table
+        union all
+        select view_name, schema_id, end_snapshot from ducklake_view
+    ) as entry
+    join ducklake_schema using (schema_id)
+    where entry.end_snapshot is null and entry.name = any(%(names)s)
+"""
 
 
 def create_schema(connection: duckdb.DuckDBPyConnection, name: str) -> None:

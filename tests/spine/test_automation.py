@@ -1,15 +1,23 @@
-"""The gate holds with automation on: no evaluation, no lone publish and no stale pass makes a bad candidate visible."""
+"""What `mesh up` does by itself: it builds what is out of date, once, and lets nothing bad through.
+
+The sensor is asked as the daemon asks it, and what it requests is run as the daemon runs it, in this process.
+"""
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
 import pytest
 
+from dagster_project import automation, orphans
+from dagster_project.automation import Seen, look
+from dagster_project.resources import process_mesh
+from mesh.ingest import landing_state, load_sources
 from mesh.release import find_audit, last_build
 from tests.spine.bench import as_new_process, command, served
 from tests.spine.conftest import Spine, new_spine
@@ -18,6 +26,8 @@ KEY = "interactions/contacts"
 VIEW, CANDIDATE = dg.AssetKey(["interactions", "contacts_v1"]), dg.AssetKey(["interactions", "contacts_build"])
 HEADER = "contact_id,nino,channel,started_at,duration_seconds,reason,device_id,phone,result\n"
 ROW = "{},,{},2020-12-31T12:19:46,1371,claim_progress,,,resolved\n"
+
+QUIET = "interactions/messages: no file has arrived yet."
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -29,7 +39,7 @@ class Desk:
     spine: Spine
     location: dg.Definitions
     dagster: dg.DagsterInstance
-    cursor: Any = None
+    seen: Seen = field(default_factory=Seen)
 
     def deliver(self, name: str, channel: str) -> None:
         path = self.spine.landing / f"interactions/contacts/{name}.csv"
@@ -51,13 +61,21 @@ class Desk:
         part = job.get_subset(asset_selection={VIEW}, asset_check_selection=set())
         return part.execute_in_process(instance=self.dagster, raise_on_error=False)
 
-    def tick(self) -> set[dg.AssetKey]:
-        """What the automation sensor would launch now."""
-        found = dg.evaluate_automation_conditions(
-            self.location, self.dagster, asset_selection=dg.AssetSelection.assets(VIEW), cursor=self.cursor
-        )
-        self.cursor = found.cursor
-        return {VIEW} if found.get_num_requested(VIEW) else set()
+    def tick(self, later: float = 3600.0) -> dg.RunRequest | str:
+        """What the sensor says: a request for a run, or why there is none.
+
+        Args:
+            later: seconds by which its clock is ahead, so that a file that was just delivered counts as settled.
+        """
+        return look(process_mesh(), self.dagster, "interactions", self.seen, clock=lambda: time.time() + later)
+
+    def obey(self, request: dg.RunRequest | str) -> dg.ExecuteInProcessResult:
+        """Run what the sensor requested, as the daemon does."""
+        assert isinstance(request, dg.RunRequest), request
+        job = self.location.resolve_implicit_global_asset_job_def()
+        part = job.get_subset(asset_selection=set(request.asset_selection or ()))
+        tags = {**request.tags, ".dagster/repository": "__repository__@interactions"}
+        return part.execute_in_process(instance=self.dagster, raise_on_error=False, tags=tags)
 
     def audited(self) -> str | None:
         """The verdict on record for the newest candidate."""
@@ -91,22 +109,133 @@ def desk(postgres_host: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield Desk(spine, defs, instance(spine.mesh))
 
 
-def test_a_failed_candidate_is_neither_requested_nor_published(desk: Desk) -> None:
-    desk.tick()
+def test_a_delivery_is_released_once(desk: Desk) -> None:
+    assert desk.tick() == QUIET
+    before = desk.served()
+    desk.deliver("arrived", "letter")
+
+    assert desk.tick(later=0) == "Files are arriving; waiting until nobody has touched them for a while."
+    request = desk.tick()
+    assert isinstance(request, dg.RunRequest)
+    assert request.tags["mesh/why"] == "contacts: 1 new file"
+    assert desk.obey(request).success
+
+    assert desk.gained(before) == (1, 1)
+    assert desk.tick() == QUIET
+
+
+def test_a_half_written_file_waits_and_is_named(desk: Desk) -> None:
+    path = desk.spine.landing / "interactions/contacts/slow.csv.part"
+    path.write_text(HEADER + ROW.format("slow", "phone")[:20])
+    desk.seen = Seen()
+    told = desk.tick()
+    path.unlink()
+    assert told == f"{QUIET} Still being written: interactions/contacts/slow.csv.part."
+
+
+def test_a_failed_audit_releases_nothing_and_is_not_tried_again_until_something_changes(desk: Desk) -> None:
     before = desk.served()
     desk.deliver("request", "pigeon")
-    desk.build(checked=True)
-    assert desk.audited() == "failed"
-    assert desk.tick() == set()
-    assert not desk.publish().success
+    failed = desk.obey(desk.tick())
+    assert not failed.success
     assert desk.served() == before
 
-    # The same with a good candidate, to see that the evaluation above could have said something else.
+    assert desk.tick() == f"Run {failed.run_id[:8]} failed (AuditFailed); waiting for a change."
+    # Said without another plan: nothing changed since.
+    assert desk.tick() == f"Run {failed.run_id[:8]} failed (AuditFailed); waiting for a change."
+
     desk.deliver("request", "letter")
-    desk.build(checked=True)
-    assert desk.tick() == {VIEW}
-    assert desk.publish().success
+    assert desk.obey(desk.tick()).success
     assert desk.gained(before) == (1, 1)
+
+
+def test_while_a_mesh_run_is_at_work_the_sensor_leaves_the_work_to_it(desk: Desk) -> None:
+    desk.deliver("beside", "letter")
+    with desk.spine.mesh.at_work():
+        assert desk.tick() == "A `mesh run` is at work."
+    assert desk.obey(desk.tick()).success
+
+
+def test_a_run_whose_process_died_is_ended_and_tried_again(desk: Desk) -> None:
+    desk.deliver("killed", "letter")
+    request = desk.tick()
+    assert isinstance(request, dg.RunRequest)
+    dead = {orphans.PID: "1", orphans.BORN: "0.00", orphans.HOST: orphans.process_tags()[orphans.HOST]}
+    job = desk.location.resolve_implicit_global_asset_job_def()
+    tags = {**request.tags, **dead, ".dagster/repository": "__repository__@interactions"}
+    run = desk.dagster.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.STARTED)
+
+    again = desk.tick()
+
+    ended = desk.dagster.get_run_by_id(run.run_id)
+    assert ended is not None
+    assert ended.status == dg.DagsterRunStatus.FAILURE
+    assert isinstance(again, dg.RunRequest)
+    assert again.tags == request.tags
+    before = desk.served()
+    assert desk.obey(again).success
+    assert desk.gained(before) == (1, 1)
+
+
+def test_a_run_that_is_at_work_is_not_joined_by_another(desk: Desk) -> None:
+    job = desk.location.resolve_implicit_global_asset_job_def()
+    mine = {**orphans.process_tags(), ".dagster/repository": "__repository__@interactions"}
+    mine[orphans.PID], mine[orphans.BORN] = _parent()
+    run = desk.dagster.create_run_for_job(job, tags=mine, status=dg.DagsterRunStatus.STARTED)
+    try:
+        assert desk.tick() == f"Run {run.run_id[:8]} of this domain is at work."
+        assert orphans.at_work(desk.spine.mesh, "interactions")
+        assert not orphans.at_work(desk.spine.mesh, "claims")
+    finally:
+        desk.dagster.report_run_failed(run)
+
+
+def _parent() -> tuple[str, str]:
+    """A process that lives and is not this one."""
+    import psutil
+
+    process = psutil.Process(os.getppid())
+    return str(process.pid), f"{process.create_time():.2f}"
+
+
+def test_a_fault_of_the_machine_is_tried_again_after_a_while_and_three_times_at_most(
+    desk: Desk, monkeypatch: Any
+) -> None:
+    desk.deliver("fault", "letter")
+    monkeypatch.setattr("dagster_project.raw.ingest", _no_disk)
+    failed = [desk.obey(desk.tick())]
+    assert desk.tick(later=0.0) != ""  # nobody has touched the file for a while only by a clock that is ahead
+    soon = desk.tick(later=30.0)
+    assert isinstance(soon, str)
+    assert soon.startswith(f"Run {failed[0].run_id[:8]} met a fault; trying again in ")
+    failed += [desk.obey(desk.tick()), desk.obey(desk.tick())]
+    assert desk.tick() == f"Run {failed[2].run_id[:8]} failed, as 2 before it; waiting for a change."
+    monkeypatch.undo()
+    desk.deliver("fault", "phone")
+    assert desk.obey(desk.tick()).success
+
+
+def _no_disk(*_: Any, **__: Any) -> None:
+    raise OSError("no space left on device")
+
+
+def test_what_is_built_upstream_is_waited_for(desk: Desk, monkeypatch: Any) -> None:
+    """Else three domains that build one after the other would have their reader rebuilt three times."""
+    mesh = process_mesh()
+    features = mesh.project.product("insight/claim_features")
+    assert automation._upstream(mesh, features) == {"claims", "identity", "interactions"}
+
+
+def test_the_state_of_the_landing_zone_follows_every_touch(desk: Desk) -> None:
+    mesh = desk.spine.mesh
+    sources = [one for one in load_sources(mesh.settings.project, "interactions") if one.into == "raw_contacts"]
+    before = landing_state(sources, desk.spine.landing)
+    assert landing_state(sources, desk.spine.landing) == before
+    path = desk.spine.landing / "interactions/contacts/first.csv"
+    os.utime(path, (path.stat().st_mtime + 5,) * 2)
+    after = landing_state(sources, desk.spine.landing)
+    assert after.digest != before.digest
+    assert after.touched > before.touched
 
 
 def test_a_candidate_without_an_audit_is_audited_by_the_publish_step(desk: Desk) -> None:
