@@ -71,6 +71,8 @@ def read_sample(path: Path) -> Sample:
     format_ = SUFFIXES.get(path.suffix.lower())
     if format_ is None:
         raise SourceError(f"`{path.suffix}` is no known kind of file.", file=path, allowed=", ".join(SUFFIXES))
+    if path.stat().st_size == 0:
+        raise SourceError("is empty (0 bytes).", file=path, allowed="a CSV, JSON lines or Parquet file with rows")
     sha256, state = Digests().of(path)
     file = SourceFile(path, str(path), state.st_size, sha256, state.st_mtime_ns)
     encoding = "utf-8" if format_ == "parquet" else _encoding(path)

@@ -100,7 +100,7 @@ def select(
     rows = _spaced(len(truth))
     seen = _Blocks(definition, features, matrix[rows], truth[rows], threads)
     if not left or seen.count < MIN_BLOCKS:
-        why = f"Fewer than {MIN_BLOCKS * POSITIVES_PER_BLOCK} positive rows: too few to choose by."
+        why = f"Fewer than {MIN_BLOCKS * POSITIVES_PER_BLOCK} rows of one kind: too few to choose by."
         return Selection(tuple(found[feature.name] or Verdict(feature.name, True, why) for feature in features))
     gains, loss_all = seen.gains(left)
     loss = loss_all
