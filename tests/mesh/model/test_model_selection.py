@@ -39,7 +39,7 @@ DEFINITION = ModelDefinition(
 
 
 def planted(rows: int = ROWS) -> pa.Table:
-    """Rows of 2001 (two thirds) and 2002; 12 times in 2001 told apart by the month, whose share of positives is luck."""
+    """Rows of 2001 (two thirds) and 2002, in months whose share of positives is luck and differs from year to year."""
     rng = np.random.default_rng(5)
     early = rows * 2 // 3
     year = np.where(np.arange(rows) < early, 2001, 2002)
