@@ -183,7 +183,9 @@ def _digest(steps: Sequence[Step]) -> str:
 
 
 def _plan(mesh: Mesh, products: Sequence[Product]) -> tuple[Step, ...]:
-    # Seen anew at every look: a code location lives for days.
+    if not newest_snapshot(mesh.postgres):
+        with mesh.writer():
+            pass  # creates the catalog on first use, so that readers can attach
     connection = mesh.reader()
     try:
         return plan_wave(mesh, connection, products, mesh.settings.landing_dir, catalog="mesh", without={})

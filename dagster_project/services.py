@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -23,6 +23,7 @@ from typing import Any
 import psutil
 
 from dagster_project import instance
+from dagster_project.reloading import reload_locations, stamp
 from mesh import postgres
 from mesh.console import screen
 from mesh.errors import ServiceError
@@ -33,6 +34,7 @@ from mesh.settings import Settings
 START_SECONDS = 120
 STOP_SECONDS = 10
 LOOPBACK = "127.0.0.1"
+LOOK_SECONDS, LOOKS_PER_STAMP = 0.5, 4
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ def serve(mesh: Mesh) -> None:
         for service, _ in started:
             console.print(f"{service.name:>8}  {service.address}")
         console.print("Ctrl-C stops them all, and so does `mesh down` in another shell.")
-        _watch(started)
+        _watch(mesh, started, environment)
     except KeyboardInterrupt:
         console.print("Stopping.")
     finally:
@@ -209,12 +211,48 @@ def _wait(service: Service, process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.2)
 
 
-def _watch(started: Sequence[tuple[Service, subprocess.Popen[bytes]]]) -> None:
+def _watch(mesh: Mesh, started: list[tuple[Service, subprocess.Popen[bytes]]], environment: Mapping[str, str]) -> None:
+    """Until a server stops by itself; edited files are loaded anew once nobody has touched them for one look."""
+    project = mesh.settings.project
+    loaded = before = stamp(project)
     while True:
-        for service, process in started:
-            if process.poll() is not None:
-                raise ServiceError(f"{service.name} stopped by itself; its words are in {service.log}.")
-        time.sleep(0.5)
+        for _ in range(LOOKS_PER_STAMP):
+            for service, process in started:
+                if process.poll() is not None:
+                    raise ServiceError(f"{service.name} stopped by itself; its words are in {service.log}.")
+            time.sleep(LOOK_SECONDS)
+        now = stamp(project)
+        if now != loaded and now == before:
+            _load_anew(mesh, started, environment, restart=now.workspace != loaded.workspace)
+            loaded = now
+        before = now
+
+
+def _load_anew(
+    mesh: Mesh,
+    started: list[tuple[Service, subprocess.Popen[bytes]]],
+    environment: Mapping[str, str],
+    *,
+    restart: bool,
+) -> None:
+    console = screen()
+    service, process = started[0]
+    if restart:
+        # Dagster reads the list of code locations only as it starts.
+        _stop_all([process])
+        started[0] = (service, _start(service, dict(environment), mesh.settings.project))
+        _write_state(mesh.settings, [process.pid for _, process in started])
+        _wait(*started[0])
+        console.print("Files changed, and a code location is new or gone: Dagster was started again.")
+        return
+    try:
+        failed = reload_locations(service.address)
+    except (OSError, ValueError) as error:
+        console.print(f"Files changed, but Dagster did not load them ({type(error).__name__}); reload them in its UI.")
+        return
+    console.print("Files changed: code locations were loaded anew." if not failed else "Files changed.")
+    for name, said in failed.items():
+        console.print(f"Code location {name} cannot be loaded, so its sensor rests: {said}", markup=False)
 
 
 def _stop_all(processes: Sequence[subprocess.Popen[bytes]]) -> None:

@@ -81,6 +81,8 @@ RAW = {
                   repayment_months="7"),
             claim(None, "SSP", amount="12,50", submitted_at="yesterday"),
             claim(None, "SSP", submitted_at="infinity", period_end="infinity", sick_days="NaN"),
+            # before a second system knew the person, and to no account that others share
+            claim("early", "UC_ADVANCE", submitted_at="2020-04-20T09:00:00", amount="1", bank_account_token=None),
         ],
         [furlough("old", amount="1600.00", submitted_at="2020-06-01T08:30:00")],
     ],
@@ -120,6 +122,7 @@ def test_schemes_are_assessed_by_their_files(desk: Desk) -> None:
     )
     assert found == [
         ("capped", Decimal("2501.01"), Decimal("2500.00"), "above_entitlement", 1),
+        ("early", Decimal("1.00"), None, "", 0),
         ("full", Decimal("1600.00"), Decimal("1600.00"), "", 0),
         ("grant 2", Decimal("6570.00"), Decimal("6570.00"), "", 0),
         ("grant 5", Decimal("7500.00"), Decimal("2850.00"), "above_entitlement", 1),
@@ -174,9 +177,10 @@ def test_features_hold_at_the_moment_of_submission(desk: Desk) -> None:
     found = desk.rows(
         "select claim_id, nino_known_systems, nino_known_days, contacts_30d, messages_30d, account_claims_1h, "
         "account_amount_all, account_frauds, device_claims_all, nino_overlapping_schemes, nino_repeated_periods "
-        "from insight_build.claim_features where claim_id in ('full', 'old', 'sick') order by claim_id"
+        "from insight_build.claim_features where claim_id in ('early', 'full', 'old', 'sick') order by claim_id"
     )
     assert found == [
+        ("early", 1, 475, 0, 0, None, None, None, None, None, None),
         ("full", 2, 517, 1, 1, 1, Decimal("1600.00"), 0, 1, 0, 1),
         ("old", 2, 517, 1, 1, 0, Decimal("0.00"), 0, 0, 0, 0),
         ("sick", 2, 536, 1, 1, 0, Decimal("21242.02"), 1, None, 1, 0),

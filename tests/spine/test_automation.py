@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
+import duckdb
 import pytest
 
 from dagster_project import automation, orphans
@@ -217,6 +218,28 @@ def test_a_fault_of_the_machine_is_tried_again_after_a_while_and_three_times_at_
 
 def _no_disk(*_: Any, **__: Any) -> None:
     raise OSError("no space left on device")
+
+
+def test_no_value_that_an_engine_quotes_is_kept_of_a_failed_step(desk: Desk, monkeypatch: Any) -> None:
+    """Dagster stores what a step raises and shows it to whoever opens the run."""
+
+    def quotes(*_: Any, **__: Any) -> None:
+        raise duckdb.ConversionException("Could not convert string 'AB123456C' to INT32")
+
+    for place, channel in (
+        ("dagster_project.raw.ingest", "letter"),
+        ("dagster_project.transform.dbt.build", "phone"),
+    ):
+        desk.deliver("quoted", channel)
+        with monkeypatch.context() as patch:
+            patch.setattr(place, quotes)
+            failed = desk.obey(desk.tick())
+        assert not failed.success
+        kept = [str(entry) for entry in desk.dagster.all_logs(failed.run_id)]
+        assert any("DuckDB refused" in text for text in kept), place
+        assert not [text for text in kept if "AB123456C" in text], place
+    desk.deliver("quoted", "letter")
+    assert desk.obey(desk.tick()).success
 
 
 def test_what_is_built_upstream_is_waited_for(desk: Desk, monkeypatch: Any) -> None:

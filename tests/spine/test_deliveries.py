@@ -42,10 +42,11 @@ def _write(path: Path, rows: list[dict[str, str]]) -> None:
 
 
 def _later_claims(landing: Path) -> None:
-    """The same employees, accounts and devices claim again, half a year later."""
+    """The same employees, accounts and devices claim again, half a year later, for a day of the same month."""
     rows = _rows(landing / "claims/cjrs/cjrs_0001.csv")[:200]
     for number, row in enumerate(rows):
         row |= {"claim_ref": f"CJRS-LATER-{number}", "submitted_at": LATER.format(day=number % 9 + 1)}
+        row["furlough_end"] = row["furlough_start"]  # another period, which overlaps the first one
     _write(landing / "claims/cjrs/cjrs_0002.csv", rows)
 
 
@@ -134,3 +135,8 @@ def test_the_old_release_is_still_read_as_it_was(delivered: Spine) -> None:
     rows = delivered.command("sql", "select count(*) as n from claims.claims_v1", "--at", "claims/claims@1",
                              "--format", "json")  # fmt: skip
     assert json.loads(rows.stdout) == [{"n": 3000}]
+
+
+def test_a_third_run_finds_nothing_to_do(delivered: Spine) -> None:
+    """What counts a neighbour's files among a product's own would build it once more."""
+    assert {key for key, row in delivered.run().items() if row["status"] != "unchanged"} == set()

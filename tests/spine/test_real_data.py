@@ -44,7 +44,8 @@ def test_real_files_become_a_second_source_by_mapping_files_alone(
 
         assert outcome["status"] == "released", outcome
         counts = spine.mesh.history().served[product].accounting
-        assert (counts["source"], counts["difference"]) == (sum(_delivered(simulated, product)) + rows, 0)
+        total = sum(_delivered(simulated, product)) + rows
+        assert (counts["source"], counts["published"], counts["difference"]) == (total, total, 0)
 
 
 def _delivered(landing: Path, product: str) -> list[int]:
