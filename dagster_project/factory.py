@@ -17,6 +17,7 @@ import dagster as dg
 from dagster_project import dbt, plan
 from dagster_project.checks import audit_checks
 from dagster_project.models import model_assets
+from dagster_project.notifying import notification_sensor
 from dagster_project.publishing import published_assets
 from dagster_project.raw import raw_assets
 from dagster_project.resources import MeshResource, process_mesh
@@ -48,7 +49,8 @@ def domain_definitions(name: str) -> dg.Definitions:
                 target=dg.AssetSelection.all(),
                 default_status=dg.DefaultSensorStatus.RUNNING,
                 minimum_interval_seconds=AUTOMATION_INTERVAL_SECONDS,
-            )
+            ),
+            notification_sensor(name),
         ],
         resources={"mesh": MeshResource()},
         # A process per step would cost seconds each; a step here is a fraction of one.
