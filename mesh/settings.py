@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     @classmethod
     def _is_smtp(cls, url: SecretStr | None) -> SecretStr | None:
         try:
-            parts = urlsplit(url.get_secret_value()) if url else None
+            parts = None if url is None else urlsplit(url.get_secret_value())
             fits = parts is None or (parts.scheme in ("smtp", "smtps") and bool(parts.hostname) and parts.port != 0)
         except ValueError:
             fits = False

@@ -40,7 +40,7 @@ class Channels:
         self._settings = settings
         self._http: requests.Session | None = None
         self._smtp: smtplib.SMTP | None = None
-        self._down: dict[str | None, Failure] = {}  # by host
+        self._down: dict[tuple[object, ...], Failure] = {}  # by server
 
     def __enter__(self) -> Channels:
         return self
@@ -63,9 +63,9 @@ class Channels:
     def _webhook(self, message: Message) -> Failure | None:
         import requests
 
-        host = urlsplit(message.recipient).hostname
-        if host in self._down:
-            return self._down[host]
+        server = _server(urlsplit(message.recipient))
+        if server in self._down:
+            return self._down[server]
         self._http = self._http or requests.Session()
         content = json.dumps(message.body).encode()
         headers = {
@@ -88,7 +88,7 @@ class Channels:
             failure = Failure("timeout")
         except requests.exceptions.ConnectionError:
             failure = Failure("not reachable")
-        self._down[host] = failure
+        self._down[server] = failure
         return failure
 
     def _email(self, message: Message) -> Failure | None:
@@ -98,8 +98,8 @@ class Channels:
         sender = self._settings.mail_from or unquote(url.username or "")
         if "@" not in sender:
             return NO_SENDER
-        if url.hostname in self._down:
-            return self._down[url.hostname]
+        if _server(url) in self._down:
+            return self._down[_server(url)]
         mail = _mail(message, sender)
         for again in (False, True):
             known = self._smtp is not None
@@ -125,7 +125,7 @@ class Channels:
                 failure = Failure(_words(error))
                 break
         self._hang_up()
-        self._down[url.hostname] = failure
+        self._down[_server(url)] = failure
         return failure
 
     def _hang_up(self) -> None:
@@ -133,6 +133,10 @@ class Channels:
             with contextlib.suppress(smtplib.SMTPException, OSError):
                 self._smtp.quit()
             self._smtp = None
+
+
+def _server(url: SplitResult) -> tuple[object, ...]:
+    return url.scheme, url.hostname, url.port
 
 
 def _connect(url: SplitResult) -> smtplib.SMTP:
