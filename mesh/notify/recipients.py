@@ -78,12 +78,12 @@ def consumers(root: Path, contract: Contract) -> tuple[Recipient, ...]:
 
 
 def masked(address: str) -> str:
-    """An address as it may be shown: `a***@example.org`, `https://hooks.example.org/...`; the rest may be a secret."""
+    """An address as it may be shown: `a***@example.org`, `https://hooks.example.org/…`; the rest may be a secret."""
     local, at, host = address.rpartition("@")
     if at and "://" not in address:
         return f"{local[:1]}***@{host}"
     parts = urlsplit(address)
-    return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}/..."
+    return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}/…"
 
 
 def _addresses(url: str) -> Iterator[str]:

@@ -139,7 +139,7 @@ def test_owner_and_consumer_are_told_of_a_release_a_failure_and_a_deprecation_on
     listed = json.loads(command(mesh, "notifications", "--retry", "--json").out)
     assert (len(mesh.mails()), len(mesh.posts())) == (6, 6)
     assert [(row["state"], row["attempts"]) for row in listed] == [("sent", 1)] * 12
-    assert {row["recipient"] for row in listed} == {"o***@example.org", "a***@example.org", mesh.hooks.url("/...")}
+    assert {row["recipient"] for row in listed} == {"o***@example.org", "a***@example.org", mesh.hooks.url("/…")}
 
     everything = "".join([*(post.content.decode() for post in mesh.hooks.posts), *map(str, mesh.mailbox.mails)])
     assert not [value for value in (NINO, PHONE, DEVICE, "claim_progress") if value in everything]
@@ -151,7 +151,7 @@ def test_a_release_whose_run_was_killed_is_told_by_the_sensor(mesh: Told) -> Non
     assert mesh.fork("run", "--select", KEY, MESH_FAILPOINT="publish.committed").status == -9
     number = mesh.mesh.history().served[KEY].release
     assert mesh.posts() == []
-    assert mesh.tick() == f"Told of release:{KEY}@{number} by o***@example.org, {mesh.hooks.url('/...')}."
+    assert mesh.tick() == f"Told of release:{KEY}@{number} by o***@example.org, {mesh.hooks.url('/…')}."
     assert mesh.posts() == [("/owner", f"release:{KEY}@{number}")]
     assert mesh.mails() == [("owner@example.org", f"{KEY}: release {number} is published")]
     assert mesh.tick() == "Nothing to tell."

@@ -180,7 +180,7 @@ def test_a_channel_that_fails_holds_up_no_other_and_is_tried_again(desk: Desk) -
     desk.hooks.answers = [500]
     desk.shop.release([1])
     done = dispatch(desk.mesh)
-    event, host = "release:shop/orders@1", f"http://127.0.0.1:{desk.hooks.port}/..."
+    event, host = "release:shop/orders@1", f"http://127.0.0.1:{desk.hooks.port}/…"
     assert str(done) == (
         f"Told of {event} by s***@example.org, n***@example.org, t***@example.org. Not told of {event} by {host} (HTTP "
         "500)."

@@ -51,6 +51,6 @@ def test_an_owner_that_is_an_address_is_told_of_everything() -> None:
 def test_a_shown_address_gives_no_secret_away() -> None:
     assert masked("ann.other@example.org") == "a***@example.org"
     assert masked("https://user:secret@hooks.example.org:8443/T0/secret?key=secret@x") == (
-        "https://hooks.example.org:8443/..."
+        "https://hooks.example.org:8443/…"
     )
     assert "ann@" not in repr(Recipient("email", "ann@example.org", EVENTS, FILE))
