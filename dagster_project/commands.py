@@ -16,9 +16,14 @@ from mesh.console import called_as, listing, screen, waiting
 
 if TYPE_CHECKING:
     from dagster_project.runner import Outcome, Report, Watch
+    from mesh.session import Mesh
 
 ProductKey = Annotated[str, typer.Argument(metavar="DOMAIN/PRODUCT", help="A product, such as claims/claims.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+NOTIFY_SECONDS = 10
+"""A command begins no message after this time; the next dispatch goes on."""
 
 
 def register(app: typer.Typer) -> None:
@@ -50,6 +55,7 @@ def run(
         print(json.dumps({"seconds": round(report.seconds, 2), "products": rows}, indent=2, default=str))
     else:
         _summary(report, rows, str(mesh.settings.dagster_port))
+    _notify(mesh)
     if report.failed:
         raise typer.Exit(1)
 
@@ -112,9 +118,30 @@ def rollback(
         from dagster_project.publishing import note
 
         note(instance(mesh), done)
+    _notify(mesh)
     users = mesh.project.downstream(key)
     if users:
         console.print(f"Made from it: {', '.join(users)}. `mesh run` builds them anew from this release.")
+
+
+def _notify(mesh: Mesh) -> None:
+    """Tell owners and consumers; what cannot be told now is one line, and never the fault of the command."""
+    from mesh.errors import MeshError
+    from mesh.notify import dispatch
+
+    try:
+        with waiting("Telling owners and consumers"):
+            done = dispatch(mesh, seconds=NOTIFY_SECONDS)
+    except MeshError as error:
+        told = str(error)
+    except Exception as error:
+        told = f"unexpected {type(error).__name__}"
+    else:
+        if not done.unsent and not done.problems:
+            return
+        told = f"{len(done.unsent)} not sent, see `{called_as()} notifications`." if done.unsent else ""
+        told = " ".join([told, *done.problems]).strip()
+    Console(stderr=True).print(f"Notifications: {told}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _row(outcome: Outcome) -> dict[str, Any]:

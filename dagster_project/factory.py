@@ -19,6 +19,7 @@ from dagster_project import dbt, plan
 from dagster_project.automation import automation
 from dagster_project.checks import audit_checks
 from dagster_project.models import model_assets
+from dagster_project.notifying import notification_sensor
 from dagster_project.publishing import published_assets
 from dagster_project.raw import raw_assets
 from dagster_project.resources import MeshResource, process_mesh
@@ -43,7 +44,7 @@ def domain_definitions(name: str) -> dg.Definitions:
     platform = dg.Definitions(
         assets=assets,
         asset_checks=[audit_checks(product) for product in domain.products],
-        sensors=sensors,
+        sensors=[*sensors, notification_sensor(name)],
         schedules=schedules,
         resources={"mesh": MeshResource()},
         # A process per step would cost seconds each; a step here is a fraction of one.

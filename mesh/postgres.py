@@ -31,7 +31,8 @@ READER_ROLE = "mesh_reader"
 GOODBYE_SECONDS = 3
 
 # The mesh's own tables. A build says what a candidate was made from; an audit says what its contract found.
-# Both are append-only: a release quotes them, nothing updates them.
+# Both are append-only: a release quotes them, nothing updates them. A notification is one message to one address.
+# Every statement may be run again: a mesh made before a table or an index was added gets it at its next start.
 SCHEMA = """
 create schema if not exists mesh;
 create table if not exists mesh.build (
@@ -47,7 +48,19 @@ create table if not exists mesh.audit (
     audited_at timestamptz not null default now()
 );
 create index if not exists audit_by_snapshot on mesh.audit (product, snapshot, contract_hash, id);
+create index if not exists audit_failed on mesh.audit (audited_at) where verdict = 'failed';
+create table if not exists mesh.notification (
+    id bigint generated always as identity primary key,
+    event text not null, product text not null,
+    channel text not null check (channel in ('email', 'webhook')), recipient text not null, body jsonb not null,
+    state text not null default 'pending' check (state in ('pending', 'sent', 'failed')),
+    attempts integer not null default 0, next_try timestamptz not null, changed_at timestamptz not null, error text,
+    unique (event, recipient)
+);
+create index if not exists notification_due on mesh.notification (next_try) where state = 'pending';
 """
+NEWEST_TABLE = "mesh.notification"
+"""Where this one is there, all of SCHEMA is."""
 
 
 @dataclass(frozen=True)
@@ -294,7 +307,7 @@ def _create_database(cursor: Any, name: str) -> None:
 
 
 def _prepare_catalog(cursor: Any, postgres: Postgres) -> None:
-    cursor.execute("select to_regclass('mesh.audit') is not null")
+    cursor.execute("select to_regclass(%s) is not null", (NEWEST_TABLE,))
     if cursor.fetchone()[0]:
         return
     cursor.execute(SCHEMA)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mesh.errors import SettingsError
@@ -42,6 +43,21 @@ class Settings(BaseSettings):
     dagster_port: int = Field(default=3000, ge=1, le=65535, description="loopback port of the Dagster UI")
     mlflow_port: int = Field(default=5000, ge=1, le=65535, description="loopback port of the MLflow UI")
     threads: int = Field(default=2, ge=1, description="threads of one DuckDB connection and of LightGBM")
+    smtp_url: SecretStr | None = Field(default=None, description="mail server: smtp://USER:PASSWORD@HOST:587, smtps://")
+    mail_from: str | None = Field(default=None, description="sender of emails; default the user of smtp_url")
+    webhook_secret: SecretStr | None = Field(default=None, min_length=1, description="key of the webhooks' signatures")
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _is_smtp(cls, url: SecretStr | None) -> SecretStr | None:
+        try:
+            parts = None if url is None else urlsplit(url.get_secret_value())
+            fits = parts is None or (parts.scheme in ("smtp", "smtps") and bool(parts.hostname) and parts.port != 0)
+        except ValueError:
+            fits = False
+        if not fits:
+            raise ValueError("allowed is smtp://USER:PASSWORD@HOST:PORT or smtps://, user and port if they are needed")
+        return url
 
     def model_post_init(self, _context: object) -> None:
         project = self.project.resolve()

@@ -98,6 +98,21 @@ def read_document(content: bytes, file: Path) -> tuple[Document, OpenDataContrac
     Raises:
         ContractError: not UTF-8, not YAML, an alias or tag, an unknown key or a wrong type; with its line.
     """
+    document = read_yaml(content, file, holds="contract", allowed="`kind: DataContract`, ...")
+    _check_version(document)
+    _check_keys(document, document.data, OpenDataContractStandard, ())
+    return document, _validate(document)
+
+
+def read_yaml(content: bytes, file: Path, *, holds: str, allowed: str) -> Document:
+    """A mapping as plain data that knows its lines; what its keys mean is for the caller to check.
+
+    Args:
+        holds, allowed: what the file should hold, as the error says it where it is no mapping.
+
+    Raises:
+        ContractError: not UTF-8, not YAML, an alias or a tag; with its line.
+    """
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -110,7 +125,7 @@ def read_document(content: bytes, file: Path) -> tuple[Document, OpenDataContrac
             warnings.simplefilter("ignore", ReusedAnchorWarning)
             node = YAML(typ="safe", pure=True).compose(text)
         if not isinstance(node, MappingNode):
-            raise ContractError("There is no contract in this file.", file=file, allowed="`kind: DataContract`, ...")
+            raise ContractError(f"There is no {holds} in this file.", file=file, allowed=allowed)
         document.data = _plain(document, node, (), set())
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -121,13 +136,11 @@ def read_document(content: bytes, file: Path) -> tuple[Document, OpenDataContrac
         reason = getattr(error, "reason", "") or type(error).__name__
         raise ContractError(f"The YAML is damaged: {reason}.", file=file, line=line) from None
     except RecursionError:
-        raise ContractError("The YAML is nested too deeply.", file=file, line=1, allowed="plain ODCS") from None
+        raise ContractError("The YAML is nested too deeply.", file=file, line=1, allowed="plain YAML") from None
     except (ValueError, OverflowError, AttributeError, TypeError, KeyError, IndexError) as error:
         # The YAML reader itself trips over some damaged directives and escapes.
         raise ContractError(f"The YAML is damaged: {type(error).__name__}.", file=file, line=1) from None
-    _check_version(document)
-    _check_keys(document, document.data, OpenDataContractStandard, ())
-    return document, _validate(document)
+    return document
 
 
 def _check_version(document: Document) -> None:

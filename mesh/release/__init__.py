@@ -3,7 +3,16 @@
 A release is a view repointed to one lake snapshot, with its record in the same lake transaction.
 """
 
-from mesh.release.bookkeeping import Build, find_audit, last_audit, last_build, record_audit, record_build
+from mesh.release.bookkeeping import (
+    Build,
+    RecordedAudit,
+    failed_audits,
+    find_audit,
+    last_audit,
+    last_build,
+    record_audit,
+    record_build,
+)
 from mesh.release.history import History, read_history
 from mesh.release.publish import audit_failed, publish, rollback
 from mesh.release.record import InputRelease, Release, parse_reference
@@ -12,8 +21,10 @@ __all__ = [
     "Build",
     "History",
     "InputRelease",
+    "RecordedAudit",
     "Release",
     "audit_failed",
+    "failed_audits",
     "find_audit",
     "last_audit",
     "last_build",

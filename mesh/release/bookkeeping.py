@@ -7,6 +7,8 @@ build recorded, and only where an audit of exactly that snapshot and contract sa
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -41,6 +43,22 @@ class Build(BaseModel):
     content: dict[str, str] = {}
     seconds: float = 0.0
     details: dict[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class RecordedAudit:
+    """An audit as it stands on record.
+
+    Attributes:
+        number: 1, 2, 3, ... over all products.
+        at: when it was recorded (UTC).
+        before: the audit of the same product before it.
+    """
+
+    number: int
+    at: datetime
+    audit: Audit
+    before: Audit | None
 
 
 def record_build(postgres: Postgres, build: Build) -> None:
@@ -87,3 +105,24 @@ def last_audit(postgres: Postgres, product: str) -> Audit | None:
         cursor.execute("select body from mesh.audit where product = %s order by id desc limit 1", (product,))
         row = cursor.fetchone()
     return Audit.from_json(json.dumps(row[0])) if row else None
+
+
+def failed_audits(postgres: Postgres, since: datetime) -> tuple[RecordedAudit, ...]:
+    """The audits that failed since then, of all products, oldest first."""
+    with postgres.cursor() as cursor:
+        cursor.execute(
+            "select id, audited_at, body, (select before.body from mesh.audit before "
+            "  where before.product = audit.product and before.id < audit.id order by before.id desc limit 1) "
+            "from mesh.audit where verdict = 'failed' and audited_at >= %s order by id",
+            (since,),
+        )
+        rows = cursor.fetchall()
+    return tuple(
+        RecordedAudit(
+            number=number,
+            at=at.astimezone(UTC),
+            audit=Audit.from_json(json.dumps(body)),
+            before=Audit.from_json(json.dumps(before)) if before else None,
+        )
+        for number, at, body, before in rows
+    )
