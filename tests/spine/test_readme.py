@@ -22,7 +22,7 @@ PYTHON = re.findall(r"```python\n(.*?)```", README, re.S)
 MESH = [shlex.split(line, comments=True)[1:] for line in SHELL if line.startswith("mesh ")]
 MAKE = [shlex.split(line, comments=True)[1] for line in SHELL if line.startswith("make ")]
 # These change the mesh or end its server; tests of their own run them.
-ELSEWHERE = {"run", "rollback", "add", "down", "up"}
+ELSEWHERE = {"run", "rollback", "add", "new", "down", "up"}
 
 
 def test_the_readme_has_commands_and_python() -> None:
@@ -53,8 +53,10 @@ def test_the_commands_of_the_readme_work(words: list[str], spine: Spine, tmp_pat
 @pytest.mark.parametrize("words", [words for words in MESH if words[0] in ELSEWHERE], ids=" ".join)
 def test_the_options_of_all_other_commands_are_taken(words: list[str]) -> None:
     """What would change the session's mesh is parsed to the end: a misspelt option of the README shows here."""
-    command = get_command(build_app()).commands[words[0]]  # type: ignore[attr-defined]
-    context = command.make_context(words[0], list(words[1:]))
+    command, rest = get_command(build_app()), list(words)
+    while hasattr(command, "commands"):
+        command = command.commands[rest.pop(0)]
+    context = command.make_context(words[0], rest)
     given = {name for name, value in context.params.items() if value not in (None, False)}
     assert len(given) >= len([word for word in words if word.startswith("--")])
 
