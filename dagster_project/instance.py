@@ -36,6 +36,9 @@ run_coordinator:
     dequeue_interval_seconds: 1
 freshness:
   enabled: true
+sensors:
+  use_threads: true
+  num_workers: 4
 """
 
 
