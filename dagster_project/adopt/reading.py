@@ -350,9 +350,8 @@ class _Reader:
         elif config["materialized"] not in (built, "view", "table"):
             self._note("changed", node, name, f"{config['materialized']} in dbt; here a {built}")
         if config["alias"]:
-            self._note(
-                "changed", node, name, f"its alias {config['alias']} is left out: a product has its model's name"
-            )
+            why = f"{config['alias']} is left out: a product has its model's name"
+            self._note("changed", node, f"alias of {name}", why)
         for key, what in (("pre-hook", "its pre-hook"), ("post-hook", "its post-hook")):
             if config.get(key):
                 self._note("not taken over", node, f"{what} of {name}", "the mesh runs no SQL beside a build")

@@ -109,5 +109,5 @@ def _tell(made: Raw) -> None:
     assumed = [column.name for column in table.columns if column.assumed]
     if assumed:
         what = f"{table.name}: {', '.join(assumed)}"
-        why = "no type is documented and there are no rows to tell it from: text is assumed"
+        why = "no type that DuckDB knows is documented, and there are no rows to tell it from: text is assumed"
         made.notes.append(Note("changed", table.file, what, why))
