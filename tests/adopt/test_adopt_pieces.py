@@ -76,9 +76,10 @@ def test_plain_variables_become_their_values_and_later_runs_are_left_out() -> No
 
 
 def test_compiled_sql_gets_its_references_back() -> None:
-    relations = {'"d"."main"."orders"': "orders", '"d"."main"."orders_old"': "orders_old"}
-    sql = 'from "d"."main"."orders_old" join "d"."main"."orders"'
-    assert as_compiled(sql, relations) == "from {{ ref('orders_old') }} join {{ ref('orders') }}"
+    for written in ('"d"."main"."{}"', "d.main.{}"):
+        relations = {written.format(name): name for name in ("orders", "orders_old")}
+        sql = f"from {written.format('orders_old')} join {written.format('orders')}"
+        assert as_compiled(sql, relations) == "from {{ ref('orders_old') }} join {{ ref('orders') }}"
 
 
 def test_a_macro_comes_along_unless_it_asks_for_its_own_project() -> None:
