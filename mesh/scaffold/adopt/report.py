@@ -28,7 +28,17 @@ def report(project: str, notes: Sequence[Note]) -> str:
     for outcome in OUTCOMES:
         chosen = [note for note in notes if note.outcome == outcome]
         rows = [f"| {_cell(note.file)} | {_cell(note.what)} | {_cell(note.why)} |\n" for note in chosen]
-        body = "".join(["| file | what | how |\n", "| --- | --- | --- |\n", *rows]) if rows else "Nothing.\n"
+        body = (
+            "".join(
+                [
+                    f"| file | what | {'how' if outcome != 'not taken over' else 'why'} |\n",
+                    "| --- | --- | --- |\n",
+                    *rows,
+                ]
+            )
+            if rows
+            else "Nothing.\n"
+        )
         parts.append(f"## {HEADS[outcome]}\n\n{body}")
     return "\n".join(parts)
 
