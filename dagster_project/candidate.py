@@ -59,14 +59,14 @@ def finish(
 
 
 def _accounting(connection: duckdb.DuckDBPyConnection, product: Product, quarantined: int) -> dict[str, int]:
-    """Where the product's source rows went; empty for a product made from other products.
+    """Where the rows that feed the product went; empty for a product computed from others or from several tables.
 
     `source = published + quarantined + filtered + rejected` must hold: the audit has a rule for it.
     """
-    if not product.raw_tables:
+    if not product.fed_by:
         return {}
     delivered = rejected = 0
-    for table in product.raw_tables:
+    for table in product.fed_by:
         found = source_rows(connection, product.domain, table, catalog=LAKE)
         delivered += found.rows + found.rejected
         rejected += found.rejected

@@ -37,7 +37,7 @@ def audit_checks(product: Product) -> dg.AssetChecksDefinition:
         for rule in table.rules
     ]
     first = candidate_key(product.domain, product.contract.tables[0].name)
-    if product.raw_tables:
+    if product.fed_by:
         specs.append(
             dg.AssetCheckSpec(
                 ACCOUNTING,

@@ -1,4 +1,4 @@
-"""The orchestration's commands: `mesh run`, `up`, `down`, `status`, `rollback`."""
+"""The orchestration's commands: `mesh run`, `up`, `down`, `status`, `rollback`, `adopt`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,6 +34,7 @@ def register(app: typer.Typer) -> None:
     app.command("down")(down)
     app.command("status")(status)
     app.command("rollback")(rollback)
+    app.command("adopt")(adopt)
 
 
 def run(
@@ -142,6 +144,45 @@ def _notify(mesh: Mesh) -> None:
         told = f"{len(done.unsent)} not sent, see `{called_as()} notifications`." if done.unsent else ""
         told = " ".join([told, *done.problems]).strip()
     Console(stderr=True).print(f"Notifications: {told}", markup=False, highlight=False, soft_wrap=True)
+
+
+def adopt(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="The folder of a dbt project.")],
+    domain: Annotated[str, typer.Option("--domain", help="Who takes it over: a domain, new or there already.")],
+    owner: Annotated[
+        str | None, typer.Option("--owner", help="Who owns models that name no owner; default the domain's team.")
+    ] = None,
+    landing: Annotated[Path | None, typer.Option("--landing", metavar="DIR", help="Where source files are.")] = None,
+    leave: Annotated[bool, typer.Option("--leave", help="Do not put its seeds into the landing zone.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Make a dbt project's models, descriptions and tests contracts and products of a domain."""
+    from dagster_project.adopt import adopt as take_over
+    from mesh.project import load_project
+    from mesh.scaffold import deliver
+    from mesh.settings import get_settings
+
+    settings = get_settings()
+    place = (landing or settings.landing_dir).resolve()
+    with waiting(f"Reading {path}"):
+        done = take_over(load_project(settings.project), path, domain, landing=place, owner=owner)
+    delivered = [] if leave else [deliver(sample, place, files) for sample, files in done.deliveries]
+    notes = [asdict(note) for note in done.notes]
+    if as_json:
+        files = [str(change.path.relative_to(settings.project)) for change in done.changes]
+        print(json.dumps({"products": done.products, "files": files, "notes": notes}, indent=2))
+        return
+    console = screen()
+    listing(notes, as_json=False, title=f"What became of {path.resolve().name}", empty="Nothing.")
+    console.print()
+    for change in done.changes:
+        shown = change.path.relative_to(settings.project)
+        console.print(f"{'changed' if change.before else 'added  '}  {shown}", soft_wrap=True)
+    for file in delivered:
+        if file is not None:
+            console.print(f"delivered  {file}", soft_wrap=True)
+    console.print(f"The list above is kept in data_products/{domain}/adopted.md. The contracts are drafts: read them.")
+    console.print(f"Build it: {called_as()} run --select {domain}")
 
 
 def _row(outcome: Outcome) -> dict[str, Any]:

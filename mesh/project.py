@@ -94,7 +94,10 @@ class DomainFile(_Odps):
 
 @dataclass(frozen=True)
 class Product:
-    """A product: its contract and the products it is made from, as `domain/product` keys."""
+    """A product: its contract and the products it is made from, as `domain/product` keys.
+
+    Of its raw tables, `fed_by` are those whose every row is accounted for; of the others it is computed.
+    """
 
     key: str
     domain: str
@@ -103,6 +106,7 @@ class Product:
     contract: Contract
     inputs: tuple[str, ...]
     raw_tables: tuple[str, ...]
+    fed_by: tuple[str, ...]
 
     @property
     def build_schema(self) -> str:
@@ -249,9 +253,17 @@ def _products(
 ) -> tuple[Product, ...]:
     upstream = {port.contract_id for port in file.input_ports}
     feeds: dict[str, list[str]] = {}
+    used: dict[str, list[str]] = {}
     for raw in file.input_ports:
         if "feeds" in raw.properties:
             feeds.setdefault(str(raw.properties["feeds"]), []).append(raw.name)
+        for product in _used_by(raw, path):
+            used.setdefault(product, []).append(raw.name)
+    strangers = sorted(set(used) - {port.name for port in file.output_ports})
+    if strangers:
+        known = ", ".join(port.name for port in file.output_ports)
+        what = f"usedBy names {strangers[0]}, which is no output port."
+        raise ProjectError(what, file=path, field=f"inputPorts.{used[strangers[0]][0]}", allowed=known)
     products = []
     for port in file.output_ports:
         key = f"{file.domain}/{port.name}"
@@ -279,10 +291,19 @@ def _products(
                 description=port.description or contract.description,
                 contract=contract,
                 inputs=tuple(inputs),
-                raw_tables=tuple(feeds.get(port.name, ())),
+                raw_tables=tuple(dict.fromkeys((*feeds.get(port.name, ()), *used.get(port.name, ())))),
+                fed_by=tuple(feeds.get(port.name, ())),
             )
         )
     return tuple(products)
+
+
+def _used_by(raw: InputPort, path: Path) -> list[str]:
+    """Products that are computed from a raw table: a new delivery builds them anew, but rows need not add up."""
+    names = raw.properties.get("usedBy", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ProjectError("usedBy is no list.", file=path, field=f"inputPorts.{raw.name}", allowed="names of products")
+    return names
 
 
 def _plain(value: Any) -> Any:

@@ -19,7 +19,10 @@ _numbers = itertools.count(1)
 
 
 # What takes longest is begun first, so that the short files at the end fill the gaps between two processes.
-LONG = ("test_kills", "test_services", "test_deliveries", "test_real_data", "test_bad_files", "test_rollback")
+LONG = (
+    "test_kills", "test_services", "test_deliveries", "test_real_data", "test_adopt_run", "test_bad_files",
+    "test_rollback",
+)  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

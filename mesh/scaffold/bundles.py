@@ -35,7 +35,7 @@ def add_bundle(bundle: Path, root: Path) -> tuple[Change, ...]:
         UsageError: the folder is no bundle, or one of its files would replace a different one.
         ProjectError, ContractError: the mesh with the bundle would be wrong; it is left as it was.
     """
-    return apply(_changes(bundle, root), root)
+    return apply(bundle_changes(bundle, root), root)
 
 
 def apply(wanted: Sequence[Change], root: Path) -> tuple[Change, ...]:
@@ -58,20 +58,30 @@ def apply(wanted: Sequence[Change], root: Path) -> tuple[Change, ...]:
     return tuple(changes)
 
 
-def _changes(bundle: Path, root: Path) -> list[Change]:
+def bundle_changes(bundle: Path, root: Path, made: Sequence[Change] = ()) -> list[Change]:
+    """What a bundle would change.
+
+    Args:
+        made: changes that come before it, such as a new domain's; they are among those returned.
+
+    Raises:
+        UsageError: the folder is no bundle, or one of its files would replace a different one.
+        ProjectError: a port is there already and differs.
+    """
     if not bundle.is_dir():
         raise UsageError(f"{bundle} is not a folder. Allowed: a bundle, such as examples/motor")
     files = [file for place in PLACES for file in sorted((bundle / place).rglob("*")) if file.is_file()]
     if not files:
         raise UsageError(f"{bundle} holds none of {', '.join(f'{place}/' for place in PLACES)}, so it is no bundle.")
-    changes = []
+    changes: dict[Path, Change] = {change.path: change for change in made}
     for file in files:
         target = root / file.relative_to(bundle)
         before = target.read_bytes() if target.is_file() else None
         if file.name == "domain.yaml":
-            if before is None:
+            there = changes[target].after if target in changes else before
+            if there is None:
                 raise UsageError(f"{file} adds to domain {file.parent.name}, which this mesh does not have.")
-            after = _merged(file, target)
+            after = _merged(file, target, there)
         else:
             after = file.read_bytes()
             if before is not None and before != after:
@@ -79,19 +89,19 @@ def _changes(bundle: Path, root: Path) -> list[Change]:
                     f"{target} is there already and differs from {file}. Move it away, or take the bundle's changes "
                     "over by hand."
                 )
-        changes.append(Change(target, before, after))
-    return changes
+        changes[target] = Change(target, before, after)
+    return list(changes.values())
 
 
-def _merged(fragment: Path, target: Path) -> bytes:
-    """The target with the fragment's ports added by name; comments and layout stay."""
+def _merged(fragment: Path, target: Path, text: bytes) -> bytes:
+    """The target's text with the fragment's ports added by name; comments and layout stay."""
     from ruamel.yaml.error import YAMLError
 
     from mesh.scaffold.files import round_trip
 
     yaml = round_trip()
     try:
-        new, old = yaml.load(fragment), yaml.load(target)
+        new, old = yaml.load(fragment), yaml.load(text)
     except YAMLError as error:
         raise ProjectError(f"not YAML: {getattr(error, 'problem', error)}", file=fragment) from error
     foreign = sorted(set(new or {}) - {*PORTS, "apiVersion", "kind", "domain"})
@@ -99,7 +109,9 @@ def _merged(fragment: Path, target: Path) -> bytes:
         raise ProjectError(f"{foreign[0]} cannot be added to a domain.", file=fragment, allowed=", ".join(PORTS))
     changed = False
     for ports in PORTS:
-        have: list[Any] = old.setdefault(ports, [])
+        # A list written as [] would take its entries in one line.
+        have: list[Any] = old.get(ports) or []
+        old[ports] = have
         by_name = {port["name"]: port for port in have}
         for port in new.get(ports) or []:
             there = by_name.get(port["name"])
@@ -109,10 +121,10 @@ def _merged(fragment: Path, target: Path) -> bytes:
                 have.append(port)
                 changed = True
     if not changed:
-        return target.read_bytes()
-    text = StringIO()
-    yaml.dump(old, text)
-    return text.getvalue().encode()
+        return text
+    out = StringIO()
+    yaml.dump(old, out)
+    return out.getvalue().encode()
 
 
 def _undo(changes: Sequence[Change], root: Path) -> None:

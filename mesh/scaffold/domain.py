@@ -26,6 +26,13 @@ def new_domain(
     Raises:
         UsageError: it is there already, or the name means something else.
     """
+    return apply(domain_changes(project, name, owner=owner, purpose=purpose), project.root)
+
+
+def domain_changes(
+    project: Project, name: str, *, owner: str | None = None, purpose: str | None = None
+) -> list[Change]:
+    """What `new_domain` would change."""
     check_name(name, "domain")
     if name in project.domains:
         raise UsageError(f"Domain {name} is there already: data_products/{name}/domain.yaml.")
@@ -39,7 +46,7 @@ def new_domain(
     }
     changes = [_added(root / path, text) for path, text in made.items()]
     changes += [_in_dbt(root / "dbt" / "dbt_project.yml", name), _in_workspace(root / "workspace.yaml", name)]
-    return apply(changes, root)
+    return changes
 
 
 def _described(name: str, team: str, purpose: str | None) -> dict[str, Any]:

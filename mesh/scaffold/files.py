@@ -10,7 +10,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.scalarstring import DoubleQuotedScalarString, FoldedScalarString
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString, FoldedScalarString, LiteralScalarString
 
 from mesh.errors import UsageError
 from mesh.profile.names import reserved_words
@@ -82,7 +82,9 @@ def _styled(value: Any) -> Any:
 
 
 def _text(value: str) -> Any:
-    if len(value) > FOLD and "\n" not in value:
+    if "\n" in value:
+        return LiteralScalarString(value)
+    if len(value) > FOLD:
         return FoldedScalarString(value)
     # YAML 1.1 readers take these for true and false.
     if value.lower() in ("yes", "no", "on", "off", "y", "n"):

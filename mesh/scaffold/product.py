@@ -60,7 +60,7 @@ def new_product(
     described = project.domain(domain)
     if product in project.products:
         raise UsageError(f"{product} is there already: contracts/{product}.yaml. Edit it, or take another name.")
-    taken = _models(project.root)
+    taken = dbt_models(project.root)
     for model in (name, f"{name}_filtered", f"stg_{domain}__{name}"):
         if model in taken:
             raise UsageError(f"{taken[model]} is a dbt model called {model} already. Allowed: another product name")
@@ -297,7 +297,7 @@ def _pattern(sample: Sample, landing: Path, domain: str, name: str) -> str:
     return pattern
 
 
-def _models(root: Path) -> dict[str, str]:
+def dbt_models(root: Path) -> dict[str, str]:
     """Every dbt model by name, with its file."""
     return {path.stem: str(path.relative_to(root)) for path in sorted((root / "dbt" / "models").rglob("*.sql"))}
 

@@ -1,0 +1,1 @@
+select sum(order_total) as takings from {{ ref('orders') }}
