@@ -3,7 +3,16 @@
 A release is a view repointed to one lake snapshot, with its record in the same lake transaction.
 """
 
-from mesh.release.bookkeeping import Build, find_audit, last_audit, last_build, record_audit, record_build
+from mesh.release.bookkeeping import (
+    Build,
+    find_audit,
+    find_build,
+    last_audit,
+    last_audits,
+    last_build,
+    record_audit,
+    record_build,
+)
 from mesh.release.history import History, read_history
 from mesh.release.publish import audit_failed, publish, rollback
 from mesh.release.record import InputRelease, Release, parse_reference
@@ -15,7 +24,9 @@ __all__ = [
     "Release",
     "audit_failed",
     "find_audit",
+    "find_build",
     "last_audit",
+    "last_audits",
     "last_build",
     "parse_reference",
     "publish",
