@@ -70,12 +70,13 @@ def as_new_process(spine: Spine) -> Iterator[None]:
 
 
 def _forget() -> None:
-    from dagster_project import dbt, plan, resources
+    from dagster_project import dbt, plan, resources, runner
     from mesh.settings import get_settings
 
     get_settings.cache_clear()
     resources.process_mesh.cache_clear()
     plan.sources.cache_clear()
+    runner._job.cache_clear()
     dbt._parsed.clear()
     for name in [name for name in sys.modules if name.startswith("dagster_project.locations.")]:
         del sys.modules[name]
