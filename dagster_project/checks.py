@@ -6,6 +6,8 @@ step writes and the publish transaction reads.
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
 
 import dagster as dg
 
@@ -67,6 +69,7 @@ def audit_checks(product: Product) -> dg.AssetChecksDefinition:
                     "rows": result.rows,
                     "snapshot": found.snapshot,
                     "contract_version": found.contract_version,
+                    **_failing_rows(mesh.mesh, product, result, build),
                 },
             )
 
@@ -90,6 +93,18 @@ def audit_candidate(mesh: Mesh, product: Product, build: Build) -> Audit:
     record_audit(mesh.postgres, found)
     reached("audit.recorded", product.key)
     return found
+
+
+def _failing_rows(mesh: Mesh, product: Product, result: RuleResult, build: Build) -> dict[str, Any]:
+    """Where to look on: for a rule that did not pass, or that put rows aside."""
+    aside = build.quarantined.get(result.table)
+    if result.passed and not (aside and aside.by_rule.get(result.rule_id)):
+        return {}
+    query = urlencode({"rule": result.rule_id})
+    return {
+        "failing_rows_page": dg.MetadataValue.url(f"{mesh.settings.pages_address}/failures/{product.key}?{query}"),
+        "look": f"mesh failures {product.key} --rule {result.rule_id}",
+    }
 
 
 def _accounting(product: Product, build: Build) -> RuleResult:

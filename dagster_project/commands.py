@@ -63,7 +63,7 @@ def run(
 
 
 def up() -> None:
-    """Serve the Dagster UI with its daemon and MLflow on loopback, until Ctrl-C or `mesh down`."""
+    """Serve the Dagster UI with its daemon, MLflow and the mesh's pages on loopback, until Ctrl-C or `mesh down`."""
     from dagster_project.services import serve
     from mesh.session import open_mesh
 
@@ -225,7 +225,7 @@ def _summary(report: Report, rows: Sequence[dict[str, Any]], port: str) -> None:
         console.print("Try next:")
         console.print(f'  {mesh} sql "from {released.release.views[0]} limit 5"', markup=False)
         console.print(f"  {mesh} product {report.outcomes[-1].product.key}")
-        console.print(f"  {mesh} up      the Dagster UI on http://127.0.0.1:{port} and MLflow beside it")
+        console.print(f"  {mesh} up      the Dagster UI on http://127.0.0.1:{port}, MLflow and pages beside it")
         console.print(f"  {mesh} down    stops the embedded Postgres, which stays up for DuckDB clients")
 
 

@@ -1,4 +1,4 @@
-"""`mesh up`: the Dagster UI with its daemon and MLflow, on loopback, for as long as somebody wants them.
+"""`mesh up`: the Dagster UI with its daemon, MLflow and the mesh's own pages, on loopback, until nobody wants them.
 
 The serving process owns the others: it starts them in sessions of their own, watches them, and stops them all
 on Ctrl-C, on a TERM signal (`mesh down`) or when one of them dies.
@@ -29,11 +29,10 @@ from mesh.console import screen
 from mesh.errors import ServiceError
 from mesh.model.tracking import SWITCHES
 from mesh.session import Mesh
-from mesh.settings import Settings
+from mesh.settings import LOOPBACK, Settings
 
 START_SECONDS = 120
 STOP_SECONDS = 10
-LOOPBACK = "127.0.0.1"
 LOOK_SECONDS, LOOKS_PER_STAMP = 0.5, 4
 
 
@@ -70,7 +69,13 @@ def services(mesh: Mesh) -> tuple[Service, ...]:
             settings.mlflow_port,
             logs / "mlflow.log",
         ),
+        Service("pages", (sys.executable, "-m", "services.pages"), settings.pages_port, logs / "pages.log"),
     )  # fmt: skip
+
+
+def _ports(settings: Settings) -> dict[str, int]:
+    """The names of what `mesh up` starts, and where each listens."""
+    return {"dagster": settings.dagster_port, "mlflow": settings.mlflow_port, "pages": settings.pages_port}
 
 
 def serve(mesh: Mesh) -> None:
@@ -139,12 +144,12 @@ def stop(settings: Settings, *, force: bool = False) -> list[str]:
             owner.wait(STOP_SECONDS + 15)
         except psutil.TimeoutExpired as error:
             raise ServiceError(f"`mesh up` (process {owner.pid}) does not stop; end it by hand.") from error
-        stopped += ["dagster", "mlflow"]
+        stopped += _ports(settings)
     elif left := _left_over(settings):
         # Its owner was killed: in sessions of their own, they would hold their ports for ever.
         _end([process.pid for process in left], [member for process in left for member in _family(process.pid)])
         _state_file(settings).unlink(missing_ok=True)
-        stopped += ["dagster", "mlflow"]
+        stopped += _ports(settings)
     # The owner stops the embedded server itself; your own is never stopped.
     if postgres.stop(settings, force=force) or (owner is not None and not postgres.is_running(settings)):
         stopped += [] if settings.postgres_url else ["postgres"]
@@ -161,7 +166,7 @@ def states(settings: Settings) -> list[dict[str, Any]]:
             "address": f"http://{LOOPBACK}:{port}",
             "process": str(owner.pid) if owner else None,
         }
-        for name, port in (("dagster", settings.dagster_port), ("mlflow", settings.mlflow_port))
+        for name, port in _ports(settings).items()
     ]
     running = postgres.is_running(settings)
     where = "MESH_POSTGRES_URL" if settings.postgres_url else str(settings.home / "postgres")

@@ -13,6 +13,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 PIPE_WIDTH = 200
 
@@ -37,7 +38,8 @@ def listing(rows: Sequence[Mapping[str, Any]], *, as_json: bool, title: str, emp
         prose = any(isinstance(row[key], str) and " " in row[key] and len(row[key]) > 20 for row in rows)
         table.add_column(key, justify="right" if numeric else "left", overflow="fold", no_wrap=not prose)
     for row in rows:
-        table.add_row(*(_cell(value) for value in row.values()))
+        # As text, not as rich's own markup: what stands in brackets may come from a delivered file.
+        table.add_row(*(Text(_cell(value)) for value in row.values()))
     console.print(table)
 
 
@@ -78,4 +80,9 @@ def _cell(value: Any) -> str:
         case list() | tuple():
             return ", ".join(str(item) for item in value)
         case _:
-            return str(value)
+            return _printable(str(value))
+
+
+def _printable(text: str) -> str:
+    """Characters that would steer the terminal, written out."""
+    return "".join(char if char.isprintable() or char == "\n" else f"\\x{ord(char):02x}" for char in text)

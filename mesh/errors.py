@@ -82,7 +82,8 @@ class AuditFailed(MeshError):
         super().__init__(
             f"{product}: the candidate at snapshot {snapshot} breaks its contract, so nothing was published and the "
             f"last good release stays served. Failed rules: {', '.join(failed)}. See `mesh audit {product}` for what "
-            "each rule saw; mend the source or the contract, then run again."
+            f"each rule saw and `mesh failures {product}` for the rows; mend the source or the contract, then run "
+            "again."
         )
 
 

@@ -12,7 +12,7 @@ import importlib
 import time
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
@@ -28,11 +28,14 @@ if TYPE_CHECKING:
 
 EMBEDDED_DATABASE = "mesh"
 READER_ROLE = "mesh_reader"
+OBSERVER_ROLE = "mesh_observer"
 GOODBYE_SECONDS = 3
 
 # The mesh's own tables. A build says what a candidate was made from; an audit says what its contract found.
-# Both are append-only: a release quotes them, nothing updates them. A notification is one message to one address.
-# Every statement may be run again: a mesh made before a table or an index was added gets it at its next start.
+# Both are append-only: a release quotes them, nothing updates them. A notification is one message to one address. The
+# access log says who saw values of rows; there the server itself refuses changes, since it is kept for those who were
+# not asked. Every statement may be run again: a mesh made before a table was added gets it at its next start.
+TABLES = ("mesh.build", "mesh.audit", "mesh.notification", "mesh.access_log")
 SCHEMA = """
 create schema if not exists mesh;
 create table if not exists mesh.build (
@@ -58,9 +61,18 @@ create table if not exists mesh.notification (
     unique (event, recipient)
 );
 create index if not exists notification_due on mesh.notification (next_try) where state = 'pending';
+create table if not exists mesh.access_log (
+    id bigint generated always as identity primary key,
+    looked_at timestamptz not null default now(),
+    os_user text not null, role text not null, purpose text not null, product text not null, rule text not null,
+    snapshot bigint not null, rows_seen bigint not null, columns text[] not null
+);
+create or replace function mesh.refuse_change() returns trigger language plpgsql as
+    $$ begin raise exception 'this table is append-only'; end $$;
+drop trigger if exists append_only on mesh.access_log;
+create trigger append_only before update or delete or truncate on mesh.access_log
+    for each statement execute function mesh.refuse_change();
 """
-NEWEST_TABLE = "mesh.notification"
-"""Where this one is there, all of SCHEMA is."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +108,10 @@ class Postgres:
         login = quote(self.user, safe="") + (f":{quote(self.password, safe='')}" if self.password else "")
         query = urlencode({"host": self.host, "port": self.port})
         return f"postgresql://{login}@/{database or self.database}?{query}"
+
+    def as_observer(self) -> Postgres:
+        """The same server, seen by a role that can only SELECT: the catalog, builds and audits, not the access log."""
+        return replace(self, user=OBSERVER_ROLE, password=_role_password(self.password, OBSERVER_ROLE))
 
     @property
     def dagster_database(self) -> str:
@@ -261,17 +277,18 @@ def _own(settings: Settings) -> Postgres:
         user=parts["user"],
         password=password,
         database=parts["dbname"],
-        reader_password=_reader_password(password),
+        reader_password=_role_password(password, READER_ROLE),
         embedded=False,
     )
 
 
-def _reader_password(password: str | None) -> str | None:
-    """The reader role's password, derived one way from the owner's: nothing more to store or hand round."""
+def _role_password(password: str | None, role: str) -> str | None:
+    """A lesser role's password, derived one way from the owner's: nothing more to store or hand round."""
     import hashlib
     import hmac
 
-    return password and hmac.new(password.encode(), b"mesh reader role", hashlib.sha256).hexdigest()[:32]
+    purpose = f"{role.replace('_', ' ')} role".encode()
+    return password and hmac.new(password.encode(), purpose, hashlib.sha256).hexdigest()[:32]
 
 
 def _prepare(postgres: Postgres) -> None:
@@ -286,9 +303,11 @@ def _prepare(postgres: Postgres) -> None:
             for name in (postgres.database, postgres.dagster_database, postgres.mlflow_database):
                 if name not in there:
                     _create_database(cursor, name)
-            cursor.execute("select 1 from pg_roles where rolname = %s", (READER_ROLE,))
-            if cursor.fetchone() is None:
-                cursor.execute(f"create role {READER_ROLE} login password %s", (postgres.reader_password,))
+            cursor.execute("select rolname from pg_roles")
+            roles = {row[0] for row in cursor.fetchall()}
+            for role in (READER_ROLE, OBSERVER_ROLE):
+                if role not in roles:
+                    _create_role(cursor, role, _role_password(postgres.password, role))
             with postgres.cursor() as own:
                 _prepare_catalog(own, postgres)
     finally:
@@ -306,17 +325,30 @@ def _create_database(cursor: Any, name: str) -> None:
         ) from error
 
 
+def _create_role(cursor: Any, role: str, password: str | None) -> None:
+    try:
+        cursor.execute(f"create role {role} login password %s", (password,))
+    except psycopg2.errors.InsufficientPrivilege as error:
+        raise ServiceError(
+            f"Postgres: the user of MESH_POSTGRES_URL may not create the role {role}, which can only read. Grant it "
+            "CREATEROLE for the first start."
+        ) from error
+
+
 def _prepare_catalog(cursor: Any, postgres: Postgres) -> None:
-    cursor.execute("select to_regclass(%s) is not null", (NEWEST_TABLE,))
+    cursor.execute("select bool_and(to_regclass(name) is not null) from unnest(%s) as name", (list(TABLES),))
     if cursor.fetchone()[0]:
         return
     cursor.execute(SCHEMA)
     owner, database = (f'"{name}"' for name in (postgres.user, postgres.database))
+    roles = f"{READER_ROLE}, {OBSERVER_ROLE}"
     # The catalog's tables are made later, by DuckLake: the defaults reach them too.
     cursor.execute(
-        f"grant connect on database {database} to {READER_ROLE};"
-        f"grant usage on schema public to {READER_ROLE};"
+        f"grant connect on database {database} to {roles};"
+        f"grant usage on schema public to {roles};"
         f"revoke create on schema public from public;"
-        f"grant select on all tables in schema public to {READER_ROLE};"
-        f"alter default privileges for role {owner} in schema public grant select on tables to {READER_ROLE};"
+        f"grant select on all tables in schema public to {roles};"
+        f"alter default privileges for role {owner} in schema public grant select on tables to {roles};"
+        f"grant usage on schema mesh to {OBSERVER_ROLE};"
+        f"grant select on mesh.build, mesh.audit to {OBSERVER_ROLE};"
     )

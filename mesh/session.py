@@ -38,6 +38,13 @@ class Mesh:
     settings: Settings
     cache: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
+    @classmethod
+    def observing(cls, settings: Settings, postgres: Postgres) -> Mesh:
+        """The mesh of a server that runs, seen by a role that can only SELECT: nothing can be written through it."""
+        mesh = cls(settings)
+        mesh.__dict__["postgres"] = postgres.as_observer()
+        return mesh
+
     @cached_property
     def postgres(self) -> Postgres:
         """The mesh's Postgres, started on first use: reading the project's files needs none."""

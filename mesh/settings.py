@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from mesh.errors import SettingsError
 
 PROJECT_MARK = "workspace.yaml"
+LOOPBACK = "127.0.0.1"
 
 
 def find_project() -> Path:
@@ -42,6 +43,7 @@ class Settings(BaseSettings):
     token_key: SecretStr | None = Field(default=None, description="key of the identifier tokens instead of the file")
     dagster_port: int = Field(default=3000, ge=1, le=65535, description="loopback port of the Dagster UI")
     mlflow_port: int = Field(default=5000, ge=1, le=65535, description="loopback port of the MLflow UI")
+    pages_port: int = Field(default=3100, ge=1, le=65535, description="loopback port of the mesh's own pages")
     threads: int = Field(default=2, ge=1, description="threads of one DuckDB connection and of LightGBM")
     smtp_url: SecretStr | None = Field(default=None, description="mail server: smtp://USER:PASSWORD@HOST:587, smtps://")
     mail_from: str | None = Field(default=None, description="sender of emails; default the user of smtp_url")
@@ -75,6 +77,10 @@ class Settings(BaseSettings):
     def landing_dir(self) -> Path:
         assert self.landing is not None
         return self.landing
+
+    @property
+    def pages_address(self) -> str:
+        return f"http://{LOOPBACK}:{self.pages_port}"
 
     @property
     def lake_dir(self) -> Path:

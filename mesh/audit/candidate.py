@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import duckdb
 
 from mesh.contract.model import Contract, Rule
-from mesh.contract.predicates import quoted
+from mesh.contract.predicates import literal, quoted
 
 # Messages of these name only tables, columns and words of the query; all others may repeat a value of a row.
 SPEAKING = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)
@@ -48,6 +48,25 @@ class Candidate:
         except duckdb.CatalogException:
             return None
         return {str(row[0]): str(row[1]) for row in rows}
+
+    def identity(self, name: str) -> str | None:
+        """The lake's own identity of a build table: a rebuilt table has another, an appended one keeps it.
+
+        None where the table does not exist.
+        """
+        catalog = quoted(f"__ducklake_metadata_{self.catalog}")
+        end = "t.end_snapshot is null and s.end_snapshot is null"
+        if self.snapshot is not None:
+            at = int(self.snapshot)
+            end = " and ".join(
+                f"{each}.begin_snapshot <= {at} and ({each}.end_snapshot is null or {each}.end_snapshot > {at})"
+                for each in ("t", "s")
+            )
+        row = self.con.execute(
+            f"select t.table_uuid from {catalog}.ducklake_table t join {catalog}.ducklake_schema s using (schema_id) "
+            f"where {end} and t.table_name = {literal(name)} and s.schema_name = {literal(self.domain_schema)}"
+        ).fetchone()
+        return None if row is None else str(row[0])
 
     def scope(self, contract: Contract, query: str) -> str:
         """A query that sees the contract's tables at the snapshot under their plain names."""

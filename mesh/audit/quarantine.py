@@ -113,7 +113,8 @@ def _table(
     failing = _number(con, "select count(*) from _failing")
     if failing * 100 > limit * rows:
         return Quarantined(table, rows, 0, 0, _by_rule(con, "_failing"), refused=True), False
-    identity = _identity(candidate, table)
+    identity = candidate.identity(table)
+    assert identity is not None
     aside = candidate.table(f"{table}_quarantine")
     mine = f"from {aside} where _candidate = {literal(identity)}"
     earlier = candidate.columns(f"{table}_quarantine")
@@ -185,18 +186,6 @@ def _move(candidate: Candidate, table: str, present: tuple[str, ...], identity: 
         f"from {source} as judged join _failing on judged.rowid = _failing._row"
     )
     con.execute(f"delete from {source} where rowid in (select _row from _failing)")
-
-
-def _identity(candidate: Candidate, table: str) -> str:
-    """The lake's own identity of a build table: a rebuilt table has another, an appended one keeps it."""
-    catalog = quoted(f"__ducklake_metadata_{candidate.catalog}")
-    row = candidate.con.execute(
-        f"select t.table_uuid from {catalog}.ducklake_table t join {catalog}.ducklake_schema s using (schema_id) "
-        f"where t.end_snapshot is null and s.end_snapshot is null and t.table_name = {literal(table)} "
-        f"and s.schema_name = {literal(candidate.domain_schema)}"
-    ).fetchone()
-    assert row is not None
-    return str(row[0])
 
 
 def _number(con: duckdb.DuckDBPyConnection, query: str) -> int:

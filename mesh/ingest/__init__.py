@@ -8,7 +8,7 @@ leaves all of a file or nothing of it.
 from mesh.ingest.digests import Digests
 from mesh.ingest.landing import LandingState, SourceFile, arriving, discover, fingerprint, landing_state
 from mesh.ingest.loader import ingest, pending_files
-from mesh.ingest.loads import SourceRows, current_files, source_rows
+from mesh.ingest.loads import SourceRows, current_files, rejected_records, source_rows
 from mesh.ingest.raw import RawTable, load_raw_tables, load_sources
 from mesh.ingest.source import Column, Source, load_source
 from mesh.ingest.writing import Load
@@ -32,5 +32,6 @@ __all__ = [
     "load_source",
     "load_sources",
     "pending_files",
+    "rejected_records",
     "source_rows",
 ]

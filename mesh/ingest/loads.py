@@ -69,6 +69,22 @@ def source_rows(con: duckdb.DuckDBPyConnection, domain: str, raw_table: str, *, 
     return SourceRows(*(int(number) for number in found[0]))
 
 
+def rejected_records(
+    con: duckdb.DuckDBPyConnection, domain: str, raw_tables: Iterable[str], *, catalog: str = "lake", limit: int
+) -> tuple[tuple[str, str, int, str], ...]:
+    """(raw table, source file, row in it, why) of up to `limit` rejected records of the current loads, sorted."""
+    if not _exists(con, catalog, domain, LOADS):
+        return ()
+    schema = f"{catalog}.{build_schema(domain)}"
+    found = con.execute(
+        f"select raw_table, source_file, source_row, reason from {schema}.{REJECTED} "
+        f"join {schema}.{CURRENT} using (load_id, source, source_file) where list_contains(?, raw_table) "
+        f"order by all limit {int(limit)}",
+        [list(raw_tables)],
+    ).fetchall()
+    return tuple((str(row[0]), str(row[1]), int(row[2]), str(row[3])) for row in found)
+
+
 def current_files(
     con: duckdb.DuckDBPyConnection, domain: str, raw_tables: Iterable[str], *, catalog: str = "lake"
 ) -> tuple[tuple[str, str, str, str], ...]:

@@ -78,6 +78,17 @@ def last_build(postgres: Postgres, product: str) -> Build | None:
     return Build.model_validate(row[0]) if row else None
 
 
+def find_build(postgres: Postgres, product: str, snapshot: int) -> Build | None:
+    """The newest candidate of a product that was finished at exactly this snapshot, or None."""
+    with postgres.cursor() as cursor:
+        cursor.execute(
+            "select body from mesh.build where product = %s and snapshot = %s order by id desc limit 1",
+            (product, snapshot),
+        )
+        row = cursor.fetchone()
+    return Build.model_validate(row[0]) if row else None
+
+
 def record_audit(postgres: Postgres, audit: Audit) -> None:
     """Append what a contract found on a candidate's snapshot."""
     with postgres.cursor() as cursor:
@@ -126,3 +137,10 @@ def failed_audits(postgres: Postgres, since: datetime) -> tuple[RecordedAudit, .
         )
         for number, at, body, before in rows
     )
+
+
+def last_audits(postgres: Postgres) -> dict[str, Audit]:
+    """The newest audit of every product that has one."""
+    with postgres.cursor() as cursor:
+        cursor.execute("select distinct on (product) product, body from mesh.audit order by product, id desc")
+        return {product: Audit.from_json(json.dumps(body)) for product, body in cursor.fetchall()}

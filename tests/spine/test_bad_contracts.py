@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from dagster_project.instance import instance
 from tests.spine.bench import command, copy_project, served
 from tests.spine.conftest import Spine, new_spine
 
 KEY = "interactions/contacts"
+RULE = "contacts.channel.channel_known"
 CHANNELS = "validValues: [phone, web, office, letter]"
 
 pytestmark = pytest.mark.timeout(600)
@@ -94,7 +96,10 @@ def test_a_rule_that_the_data_breaks_keeps_the_last_release_until_it_is_mended(b
     assert "Failed rules: contacts.channel.channel_known." in row["why"]
     assert served(bench.mesh) == before
     audit = json.loads(command(bench, "audit", KEY, "--json").out)
-    assert [rule["rule"] for rule in audit if not rule["passed"]] == ["contacts.channel.channel_known"]
+    (broken,) = [rule for rule in audit if not rule["passed"]]
+    assert broken["rule"] == RULE
+    _lists_the_failing_rows(bench, broken["failing"])
+    _dagster_links_to_them(bench, row["run"])
 
     file.write_text(right)
     (row,) = json.loads(command(bench, "run", "--select", KEY, "--json").out)["products"]
@@ -104,3 +109,33 @@ def test_a_rule_that_the_data_breaks_keeps_the_last_release_until_it_is_mended(b
     (row,) = json.loads(command(bench, "run", "--select", KEY, "--json").out)["products"]
     assert (row["status"], row["release"], row["why"]) == ("released", 2, "its contract changed")
     assert served(bench.mesh)[KEY]["content"] == before[KEY]["content"]
+
+
+def _lists_the_failing_rows(bench: Spine, failing: int) -> None:
+    """Where the candidate breaks the contract, in the candidate itself: nothing of it is published."""
+    reader = bench.mesh.reader()
+    broken = reader.execute(
+        "select contact_id, source_file, source_row from interactions.contacts_v1 where channel <> 'web' order by all"
+    ).fetchall()
+    reader.close()
+    found = json.loads(command(bench, "failures", KEY, "--limit", "100000", "--json").out)
+    assert [(rule["rule"], rule["failing"]) for rule in found["rules"]] == [(RULE, failing)]
+    assert [(row["key"]["contact_id"], row["source_file"], row["source_row"]) for row in found["rows"]] == broken
+    assert {(row["state"], tuple(row["values"])) for row in found["rows"]} == {("failing", ())}
+
+
+def _dagster_links_to_them(bench: Spine, run_id: str) -> None:
+    records = instance(bench.mesh).get_records_for_run(run_id, limit=5000).records
+    events = [record.event_log_entry.dagster_event for record in records]
+    checks = [
+        event.asset_check_evaluation_data
+        for event in events
+        if event and event.event_type_value == "ASSET_CHECK_EVALUATION"
+    ]
+    links = {
+        check.metadata["rule"].value: (check.metadata["failing_rows_page"].value, check.metadata["look"].value)
+        for check in checks
+        if "failing_rows_page" in check.metadata
+    }
+    assert len(checks) > 10
+    assert links == {RULE: (f"http://127.0.0.1:3100/failures/{KEY}?rule={RULE}", f"mesh failures {KEY} --rule {RULE}")}

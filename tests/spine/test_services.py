@@ -24,6 +24,8 @@ from tests.conftest import ROOT
 
 MESH = str(Path(sys.executable).parent / "mesh")
 PATIENCE_SECONDS = 200
+ALL = {"dagster": True, "mlflow": True, "pages": True, "postgres": True}
+NOTHING = dict.fromkeys(ALL, False)
 LOCATIONS = ("claims", "identity", "insight", "interactions")
 ENTRIES = """{ workspaceOrError { ... on Workspace {
     locationEntries { name loadStatus locationOrLoadError { __typename } }
@@ -39,6 +41,7 @@ class Served:
     home: Path
     dagster_port: int
     mlflow_port: int
+    pages_port: int
 
     @property
     def environment(self) -> dict[str, str]:
@@ -47,6 +50,7 @@ class Served:
             "MESH_HOME": str(self.home),
             "MESH_DAGSTER_PORT": str(self.dagster_port),
             "MESH_MLFLOW_PORT": str(self.mlflow_port),
+            "MESH_PAGES_PORT": str(self.pages_port),
         }
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
@@ -63,7 +67,8 @@ class Served:
         self.wait_until_up()
 
     def wait_until_up(self) -> None:
-        wait_for(lambda: all(answers(port) for port in (self.dagster_port, self.mlflow_port)), "the servers answer")
+        ports = (self.dagster_port, self.mlflow_port, self.pages_port)
+        wait_for(lambda: all(answers(port) for port in ports), "the servers answer")
 
     def owner(self) -> psutil.Process:
         """The `mesh up` process."""
@@ -102,7 +107,7 @@ class Served:
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
-    mesh = Served(tmp_path / "home", free_port(), free_port())
+    mesh = Served(tmp_path / "home", free_port(), free_port(), free_port())
     yield mesh
     mesh.command("down")
     for process in mesh.processes():
@@ -130,11 +135,13 @@ def wait_for(condition: Any, what: str) -> None:
 
 def test_a_background_job_serves_on_loopback_until_mesh_down(served: Served) -> None:
     """A shell's background job inherits an ignored SIGINT, which once made Dagster deaf to every way of stopping."""
-    assert served.running() == {"dagster": False, "mlflow": False, "postgres": False}
+    assert served.running() == NOTHING
     served.in_background()
 
     assert "dagster_version" in json.loads(served.get(served.dagster_port, "/server_info"))
     assert served.get(served.mlflow_port, "/health") == "OK"
+    assert served.get(served.pages_port, "/health") == "OK"
+    assert "<h1>Products</h1>" in served.get(served.pages_port, "/")
     wait_for(lambda: all(entry["loadStatus"] == "LOADED" for entry in served.locations()), "every location is loaded")
     assert {entry["name"]: entry["locationOrLoadError"]["__typename"] for entry in served.locations()} == (
         dict.fromkeys(LOCATIONS, "RepositoryLocation")
@@ -142,17 +149,17 @@ def test_a_background_job_serves_on_loopback_until_mesh_down(served: Served) -> 
 
     listening = [c for process in served.processes() for c in process.net_connections("inet") if c.status == "LISTEN"]
     assert {c.laddr.ip for c in listening} == {"127.0.0.1"}
-    assert {c.laddr.port for c in listening} >= {served.dagster_port, served.mlflow_port}
+    assert {c.laddr.port for c in listening} >= {served.dagster_port, served.mlflow_port, served.pages_port}
 
-    assert served.running() == {"dagster": True, "mlflow": True, "postgres": True}
+    assert served.running() == ALL
     second = served.command("up")
     assert second.returncode == 1
     assert f"Already up (process {served.owner().pid}): dagster http://127.0.0.1:{served.dagster_port}" in second.stderr
 
     down = served.command("down")
-    assert (down.returncode, down.stdout) == (0, "Stopped: dagster, mlflow, postgres.\n")
+    assert (down.returncode, down.stdout) == (0, "Stopped: dagster, mlflow, pages, postgres.\n")
     assert served.processes() == []
-    assert served.running() == {"dagster": False, "mlflow": False, "postgres": False}
+    assert served.running() == NOTHING
 
 
 def test_ctrl_c_in_the_foreground_stops_it_all(served: Served) -> None:
@@ -174,11 +181,11 @@ def test_what_a_killed_mesh_up_left_behind_is_shown_and_stopped(served: Served) 
     served.in_background()
     served.owner().kill()
     wait_for(lambda: not any(p.cmdline()[-1:] == ["up"] for p in served.processes()), "the owner is gone")
-    assert served.running() == {"dagster": True, "mlflow": True, "postgres": True}
+    assert served.running() == ALL
     again = served.command("up")
     assert again.returncode == 1
     assert "`mesh down`" in again.stderr
-    assert served.command("down").stdout == "Stopped: dagster, mlflow, postgres.\n"
+    assert served.command("down").stdout == "Stopped: dagster, mlflow, pages, postgres.\n"
     assert served.processes() == []
 
 
