@@ -8,7 +8,6 @@ columns the model sees is chosen in training, inside 1994: `mesh model insight/m
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,8 +19,8 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.report import Figure, arguments, show
+from benchmarks.running import ROOT, copy_project
 
-ROOT = Path(__file__).resolve().parents[1]
 FILE = "carclaims/carclaims_1994_95.csv"
 CAPACITY = 0.22
 RESAMPLES = 1000
@@ -77,15 +76,7 @@ def measure(data: Path, resamples: int = RESAMPLES) -> list[Figure]:
 
 def published_scores(place: Path, data: Path) -> pd.DataFrame:
     """The table a consumer reads, after `COMMANDS` in a copy of this project."""
-    project = place / "project"
-    tracked = subprocess.run(
-        ["git", "-C", str(ROOT), "ls-files", "-z"], capture_output=True, text=True, check=True
-    ).stdout.split("\0")
-    for name in filter(None, tracked):
-        source = ROOT / name
-        if source.is_file():
-            (project / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, project / name)
+    project = copy_project(place / "project")
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("MESH_")},
         "MESH_PROJECT": str(project),

@@ -6,7 +6,6 @@ import contextlib
 import importlib
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -16,9 +15,10 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
+from benchmarks.freshness import automation, million, onboarding
 from benchmarks.report import Figure, arguments, show
+from benchmarks.running import ROOT, home, run, script, timed
 
-ROOT = Path(__file__).resolve().parents[1]
 CLAIMS = 100_000
 
 
@@ -60,12 +60,13 @@ def main() -> None:
     options = arguments(__doc__ or "")
     claims = 10_000 if options.quick else CLAIMS
     parts = [lambda: spine(claims, repeats=1 if options.quick else 3), lambda: publishing(options.quick)]
+    parts.append(lambda: onboarding(1 if options.quick else 3))
     if not options.quick:
-        parts += [lambda: [setup_minutes()], lambda: [test_minutes()]]
+        parts += [lambda: automation(claims, 3), million, lambda: [setup_minutes()], lambda: [test_minutes()]]
     figures: list[Figure] = []
     for part in parts:
         for figure in part():
-            # The whole takes a quarter of an hour: what is known is told as it comes.
+            # The whole takes half an hour: what is known is told as it comes.
             print(f"{figure.name}: {figure.value:.3g} {figure.unit}", file=sys.stderr, flush=True)
             figures.append(figure)
     show(figures, as_json=options.as_json, title=f"The spine, {claims:,} claims")
@@ -80,13 +81,13 @@ def spine(claims: int, repeats: int) -> list[Figure]:
         simulate(landing, claims=claims, seed=7)
         first, again, overhead = [], [], []
         for number in range(repeats):
-            with _home(Path(place) / f"home{number}", landing) as environment:
-                first.append(_timed([_script("mesh"), "run"], environment))
-                again += [_timed([_script("mesh"), "run"], environment) for _ in range(3)]
+            with home(Path(place) / f"home{number}", landing) as environment:
+                first.append(timed([script("mesh"), "run"], environment))
+                again += [timed([script("mesh"), "run"], environment) for _ in range(3)]
                 auc = _auc_on_truth(landing, Path(place) / "scores.parquet", environment)
-            with _home(Path(place) / f"profiled{number}", landing) as environment:
+            with home(Path(place) / f"profiled{number}", landing) as environment:
                 command = [sys.executable, "-m", "benchmarks.profiled_run"]
-                said = json.loads(_run(command, environment).stdout.splitlines()[-1])
+                said = json.loads(run(command, environment).stdout.splitlines()[-1])
                 overhead.append(said["seconds"] - said["duckdb"] - said["training"])
     return [
         Figure("run_seconds", statistics.median(first), "s", 100),
@@ -103,7 +104,7 @@ def _auc_on_truth(landing: Path, out: Path, environment: dict[str, str]) -> floa
     from sklearn.metrics import roc_auc_score
 
     query = "select claim_id, submitted_at, probability from insight.claim_scores_v1"
-    _run([_script("mesh"), "sql", query, "--format", "parquet", "--out", str(out)], environment)
+    run([script("mesh"), "sql", query, "--format", "parquet", "--out", str(out)], environment)
     scores = pd.read_parquet(out).merge(pd.read_csv(landing / "_truth" / "claims.csv"), on="claim_id")
     later = scores.sort_values("submitted_at").tail(len(scores) // 4)
     return float(roc_auc_score(later["fraud"], later["probability"]))
@@ -172,39 +173,14 @@ def setup_minutes() -> Figure:
         clone = Path(place) / "clone"
         subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
         bare = {name: value for name, value in os.environ.items() if not name.startswith("MESH_")}
-        seconds = _timed(["make", "run"], bare, clone)
+        seconds = timed(["make", "run"], bare, clone)
         subprocess.run(["make", "down"], cwd=clone, env=bare, check=False, capture_output=True)
     return Figure("setup_minutes", seconds / 60, "min", 6)
 
 
 def test_minutes() -> Figure:
     """`make test` in this checkout."""
-    return Figure("test_minutes", _timed(["make", "test"], dict(os.environ), ROOT) / 60, "min", 10)
-
-
-@contextlib.contextmanager
-def _home(home: Path, landing: Path) -> Iterator[dict[str, str]]:
-    """An environment with a mesh of its own; its Postgres is stopped and its files are gone afterwards."""
-    environment = {**os.environ, "MESH_HOME": str(home), "MESH_LANDING": str(landing), "MESH_PROJECT": str(ROOT)}
-    environment.pop("MESH_POSTGRES_URL", None)
-    try:
-        yield environment
-    finally:
-        subprocess.run([_script("mesh"), "down"], env=environment, cwd=ROOT, capture_output=True, check=False)
-        shutil.rmtree(home, ignore_errors=True)
-
-
-def _timed(command: list[str], environment: dict[str, str], folder: Path = ROOT) -> float:
-    started = time.perf_counter()
-    _run(command, environment, folder)
-    return time.perf_counter() - started
-
-
-def _run(command: list[str], environment: dict[str, str], folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
-    return done
+    return Figure("test_minutes", timed(["make", "test"], dict(os.environ), ROOT) / 60, "min", 10)
 
 
 @contextlib.contextmanager
@@ -215,10 +191,6 @@ def _replaced(module: object, name: str, value: object) -> Iterator[None]:
         yield
     finally:
         setattr(module, name, before)
-
-
-def _script(name: str) -> str:
-    return str(Path(sys.executable).parent / name)
 
 
 if __name__ == "__main__":
