@@ -140,10 +140,11 @@ def stop(settings: Settings, *, force: bool = False) -> list[str]:
     owner = _owner(settings)
     if owner is not None:
         owner.send_signal(signal.SIGTERM)
-        try:
-            owner.wait(STOP_SECONDS + 15)
-        except psutil.TimeoutExpired as error:
-            raise ServiceError(f"`mesh up` (process {owner.pid}) does not stop; end it by hand.") from error
+        deadline = time.monotonic() + STOP_SECONDS + 15
+        while _lives(owner):
+            if time.monotonic() > deadline:
+                raise ServiceError(f"`mesh up` (process {owner.pid}) does not stop; end it by hand.")
+            time.sleep(0.1)
         stopped += _ports(settings)
     elif left := _left_over(settings):
         # Its owner was killed: in sessions of their own, they would hold their ports for ever.
@@ -278,6 +279,14 @@ def _end(groups: Sequence[int], members: Sequence[psutil.Process]) -> None:
             return
 
 
+def _lives(process: psutil.Process) -> bool:
+    """Whether a process still does something: one that has ended stays on the list until its parent has asked."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
 def _family(pid: int) -> list[psutil.Process]:
     try:
         parent = psutil.Process(pid)
@@ -341,7 +350,7 @@ def _known(settings: Settings, of: Callable[[Any], Any]) -> list[psutil.Process]
         for mark in of(json.loads(_state_file(settings).read_text())):
             with contextlib.suppress(psutil.NoSuchProcess):
                 process = psutil.Process(mark["pid"])
-                if abs(process.create_time() - mark["created"]) < 1 and process.is_running():
+                if abs(process.create_time() - mark["created"]) < 1 and _lives(process):
                     found.append(process)
     return found
 

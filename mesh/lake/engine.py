@@ -66,8 +66,10 @@ def _extension_files() -> tuple[Path, ...]:
 def load_extensions(connection: duckdb.DuckDBPyConnection) -> None:
     """Load DuckLake and the Postgres scanner by path; automatic installation is switched off."""
     connection.execute("set autoinstall_known_extensions = false")
-    # Where there is no script, as in a forked process, DuckDB would draw it on the output, between a command's JSON.
-    connection.execute("set enable_progress_bar = false")
+    # Where there is no script, as in a forked process, DuckDB would draw it on the output, between a command's JSON. In
+    # a notebook without its widgets package it refuses even to switch it off, and draws nothing.
+    with contextlib.suppress(duckdb.InvalidInputException):
+        connection.execute("set enable_progress_bar = false")
     for file in _extension_files():
         name = str(file).replace("'", "''")
         connection.execute(f"load '{name}'")
