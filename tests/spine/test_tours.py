@@ -52,7 +52,8 @@ def follow(name: str, spine: Spine) -> dict[str, str]:
 def test_a_reader_s_tour_works_as_written(name: str, spine: Spine) -> None:
     printed = follow(name, spine)
     assert len(printed) >= 5
-    assert [words for words, said in printed.items() if not said.strip()] == []
+    # What goes to a file says nothing.
+    assert [words for words, said in printed.items() if not said.strip() and "--out " not in words] == []
 
 
 def test_a_domain_team_s_tour_works_as_written(postgres_host: str, tmp_path: Path) -> None:
