@@ -21,7 +21,7 @@ _numbers = itertools.count(1)
 # What takes longest is begun first, so that the short files at the end fill the gaps between two processes.
 LONG = (
     "test_kills", "test_services", "test_deliveries", "test_real_data", "test_adopt_run", "test_bad_files",
-    "test_rollback",
+    "test_rollback", "test_new", "test_tours", "test_automation", "test_notifications",
 )  # fmt: skip
 
 
