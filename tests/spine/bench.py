@@ -137,7 +137,10 @@ class Analyst:
     def _work(self) -> None:
         old: duckdb.DuckDBPyConnection | None = None
         try:
-            while not self._stop.wait(LOOK_SECONDS):
+            ended = False
+            while not ended:
+                # One look more after the end: what was released last must be seen, too.
+                ended = self._stop.wait(LOOK_SECONDS)
                 for key in self.keys:
                     self._look(key)
                 product = self.pin.split("@")[0]
