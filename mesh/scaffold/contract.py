@@ -29,6 +29,17 @@ CLOSED = (
 
 TO_BE_WRITTEN = "To be written"
 
+HAS_ROWS = {
+    "id": "has_rows",
+    "description": "The product is never empty.",
+    "type": "library",
+    "metric": "rowCount",
+    "mustBeGreaterThan": 0,
+    "dimension": "coverage",
+    "severity": "error",
+}
+"""The rule that every first contract has."""
+
 
 def contract(
     domain: str, name: str, owner: str, found: Profile, *, sample: str, tags: Sequence[str] = ()
@@ -72,17 +83,7 @@ def contract(
                 "description": f"{words(name)}, as delivered.",
                 "dataGranularityDescription": grain,
                 "properties": [*columns, *_origin()],
-                "quality": [
-                    {
-                        "id": "has_rows",
-                        "description": "The product is never empty.",
-                        "type": "library",
-                        "metric": "rowCount",
-                        "mustBeGreaterThan": 0,
-                        "dimension": "coverage",
-                        "severity": "error",
-                    }
-                ],
+                "quality": [HAS_ROWS],
             }
         ],
         "slaProperties": [

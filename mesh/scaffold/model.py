@@ -17,7 +17,7 @@ from mesh.profile import words
 from mesh.profile.names import snake
 from mesh.project import Domain, Product
 from mesh.scaffold.bundles import Change, add_bundle
-from mesh.scaffold.contract import TO_BE_WRITTEN, UNREADABLE, people
+from mesh.scaffold.contract import HAS_ROWS, TO_BE_WRITTEN, UNREADABLE, people
 from mesh.scaffold.files import check_name, write, yaml_text
 from mesh.session import Mesh
 
@@ -220,15 +220,7 @@ def _contract(plan: _Plan) -> dict[str, Any]:
                 "dataGranularityDescription": f"One row per row of {plan.product.key}.",
                 "properties": _columns(plan),
                 "quality": [
-                    {
-                        "id": "has_rows",
-                        "description": "The product is never empty.",
-                        "type": "library",
-                        "metric": "rowCount",
-                        "mustBeGreaterThan": 0,
-                        "dimension": "coverage",
-                        "severity": "error",
-                    },
+                    HAS_ROWS,
                     {
                         "id": "flagged_within_capacity",
                         "description": f"At most {review} % are flagged; the capacity is {100 * plan.capacity:g} %.",

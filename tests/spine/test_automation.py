@@ -242,8 +242,8 @@ def test_no_value_that_an_engine_quotes_is_kept_of_a_failed_step(desk: Desk, mon
     assert desk.obey(desk.tick()).success
 
 
-def test_what_is_built_upstream_is_waited_for(desk: Desk, monkeypatch: Any) -> None:
-    """Else three domains that build one after the other would have their reader rebuilt three times."""
+def test_what_is_built_upstream_is_known_near_and_far(desk: Desk) -> None:
+    """The sensor waits for these: else three domains that build one after the other had their reader rebuilt thrice."""
     mesh = process_mesh()
     features = mesh.project.product("insight/claim_features")
     assert automation._upstream(mesh, features) == {"claims", "identity", "interactions"}

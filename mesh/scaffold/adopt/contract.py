@@ -7,7 +7,7 @@ from typing import Any
 from mesh.profile import words
 from mesh.scaffold.adopt.foreign import ForeignColumn, ForeignModel
 from mesh.scaffold.adopt.rules import Promises, logical_type
-from mesh.scaffold.contract import TO_BE_WRITTEN, people
+from mesh.scaffold.contract import HAS_ROWS, TO_BE_WRITTEN, people
 
 
 def contract(domain: str, model: ForeignModel, owner: str, promised: Promises, *, project: str) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def contract(domain: str, model: ForeignModel, owner: str, promised: Promises, *
     if promised.key:
         table["dataGranularityDescription"] = f"One row per {words(promised.key).lower()}."
     table["properties"] = [_property(column, promised) for column in model.columns]
-    rules = [*([_HAS_ROWS] if model.rows else []), *promised.table_rules]
+    rules = [*([HAS_ROWS] if model.rows else []), *promised.table_rules]
     if rules:
         table["quality"] = rules
     return {
@@ -51,17 +51,6 @@ def contract(domain: str, model: ForeignModel, owner: str, promised: Promises, *
         "schema": [table],
         **people(domain, owner),
     }
-
-
-_HAS_ROWS = {
-    "id": "has_rows",
-    "description": "The product is never empty.",
-    "type": "library",
-    "metric": "rowCount",
-    "mustBeGreaterThan": 0,
-    "dimension": "coverage",
-    "severity": "error",
-}
 
 
 def _property(column: ForeignColumn, promised: Promises) -> dict[str, Any]:
