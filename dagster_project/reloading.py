@@ -10,6 +10,7 @@ import json
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 FOLDERS = ("contracts", "data_products", "dbt/models", "dbt/macros", "dagster_project/locations")
 FILES = ("dbt/dbt_project.yml",)
@@ -22,11 +23,12 @@ mutation {
   reloadWorkspace {
     __typename
     ... on Workspace {
-      locationEntries { name locationOrLoadError { __typename ... on PythonError { message } } }
+      locationEntries { name locationOrLoadError { __typename ...Told } }
     }
-    ... on PythonError { message }
+    ...Told
   }
 }
+fragment Told on PythonError { message causes { message } }
 """
 
 
@@ -63,13 +65,18 @@ def reload_locations(address: str) -> dict[str, str]:
     with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:
         told = json.load(answer)["data"]["reloadWorkspace"]
     if told["__typename"] != "Workspace":
-        return {"workspace": str(told.get("message"))}
-    failed = {}
-    for entry in told["locationEntries"]:
-        found = entry["locationOrLoadError"] or {}
-        if found.get("__typename") == "PythonError":
-            failed[str(entry["name"])] = " ".join(str(found["message"]).split())
-    return failed
+        return {"workspace": _reason(told)}
+    return {
+        str(entry["name"]): _reason(entry["locationOrLoadError"])
+        for entry in told["locationEntries"]
+        if (entry["locationOrLoadError"] or {}).get("__typename") == "PythonError"
+    }
+
+
+def _reason(error: dict[str, Any]) -> str:
+    """What went wrong at the bottom of it; Dagster's own message only says that something did."""
+    said = [error, *(error.get("causes") or ())][-1]
+    return " ".join(str(said.get("message")).split())
 
 
 def _digest(paths: list[Path]) -> str:

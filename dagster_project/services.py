@@ -26,8 +26,9 @@ from dagster_project import instance
 from dagster_project.reloading import reload_locations, stamp
 from mesh import postgres
 from mesh.console import screen
-from mesh.errors import ServiceError
+from mesh.errors import MeshError, ServiceError
 from mesh.model.tracking import SWITCHES
+from mesh.project import load_project
 from mesh.session import Mesh
 from mesh.settings import LOOPBACK, Settings
 
@@ -220,7 +221,7 @@ def _wait(service: Service, process: subprocess.Popen[bytes]) -> None:
 def _watch(mesh: Mesh, started: list[tuple[Service, subprocess.Popen[bytes]]], environment: Mapping[str, str]) -> None:
     """Until a server stops by itself; edited files are loaded anew once nobody has touched them for one look."""
     project = mesh.settings.project
-    loaded = before = stamp(project)
+    loaded = looked = before = stamp(project)
     while True:
         for _ in range(LOOKS_PER_STAMP):
             for service, process in started:
@@ -228,10 +229,24 @@ def _watch(mesh: Mesh, started: list[tuple[Service, subprocess.Popen[bytes]]], e
                     raise ServiceError(f"{service.name} stopped by itself; its words are in {service.log}.")
             time.sleep(LOOK_SECONDS)
         now = stamp(project)
-        if now != loaded and now == before:
-            _load_anew(mesh, started, environment, restart=now.workspace != loaded.workspace)
-            loaded = now
+        if now != looked and now == before:
+            looked = now
+            if now == loaded:
+                screen().print("Files are again as they were loaded.")
+            elif _sound(project):
+                _load_anew(mesh, started, environment, restart=now.workspace != loaded.workspace)
+                loaded = now
         before = now
+
+
+def _sound(project: Path) -> bool:
+    """Whether files can be loaded; a slip in one contract must not take down the code locations of all domains."""
+    try:
+        load_project(project)
+    except MeshError as error:
+        screen().print(f"Files changed, but what is loaded stays until this is mended:\n{error}", markup=False)
+        return False
+    return True
 
 
 def _load_anew(
@@ -257,8 +272,9 @@ def _load_anew(
         console.print(f"Files changed, but Dagster did not load them ({type(error).__name__}); reload them in its UI.")
         return
     console.print("Files changed: code locations were loaded anew." if not failed else "Files changed.")
-    for name, said in failed.items():
-        console.print(f"Code location {name} cannot be loaded, so its sensor rests: {said}", markup=False)
+    for said in dict.fromkeys(failed.values()):
+        names = ", ".join(name for name, reason in failed.items() if reason == said)
+        console.print(f"Cannot be loaded, so their sensors rest: {names}. {said}", markup=False)
 
 
 def _stop_all(processes: Sequence[subprocess.Popen[bytes]]) -> None:

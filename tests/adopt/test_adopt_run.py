@@ -18,9 +18,8 @@ import pytest
 from mesh.contract import load_contracts
 from mesh.errors import ProjectError, UsageError
 from mesh.project import load_project
-from tests.conftest import ROOT
+from tests.conftest import ROOT, copy_project
 from tests.spine.conftest import Spine, new_spine
-from tests.spine.test_real_data import copy_project
 
 SHOP = Path(__file__).parent / "jaffle_shop"
 MARTS = ("customers", "locations", "order_items", "orders", "products", "supplies")

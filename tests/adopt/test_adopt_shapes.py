@@ -11,7 +11,7 @@ from mesh.contract import load_contracts
 from mesh.ingest import load_sources
 from mesh.project import load_project
 from mesh.scaffold.adopt import Adoption
-from tests.spine.test_real_data import copy_project
+from tests.conftest import copy_project
 
 FILES = {
     "dbt_project.yml": """

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+import yaml
 
 from dagster_project.reloading import stamp
 from dagster_project.services import _lives
+from tests.conftest import ROOT
 
 
 @pytest.fixture
@@ -64,3 +66,14 @@ def test_a_process_that_has_ended_is_gone_though_nobody_asked_for_its_end() -> N
     assert not _lives(seen)
     process.wait()
     assert not _lives(seen)
+
+
+def test_every_domain_has_its_code_location_and_line() -> None:
+    domains = {path.parent.name for path in (ROOT / "data_products").glob("*/domain.yaml")}
+    lines = yaml.safe_load((ROOT / "workspace.yaml").read_text())["load_from"]
+    assert [line["python_module"] for line in lines] == [
+        {"module_name": f"dagster_project.locations.{name}", "location_name": name}
+        for name in (line["python_module"]["location_name"] for line in lines)
+    ]
+    assert {line["python_module"]["location_name"] for line in lines} == domains
+    assert {path.stem for path in (ROOT / "dagster_project/locations").glob("[a-z]*.py")} == domains

@@ -19,7 +19,6 @@ import duckdb
 
 from mesh.errors import ServiceError
 from mesh.session import Mesh
-from tests.conftest import ROOT
 from tests.spine.conftest import Done, Spine, new_spine
 
 LOOK_SECONDS = 2.0  # each look is a new connection, which costs as much work as a step of the run it watches
@@ -182,11 +181,3 @@ def deliver_claims(landing: Path, number: int) -> None:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows({**row, "reference": f"NEW-{number}-{place}"} for place, row in enumerate(rows))
-
-
-def copy_project(folder: Path) -> Path:
-    """The files that make a mesh, to be edited."""
-    for name in ("contracts", "data_products", "dbt"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "target", "logs"))
-    shutil.copy2(ROOT / "workspace.yaml", folder)
-    return folder

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from pydantic import SecretStr
 
 from mesh.session import Mesh, open_mesh
@@ -107,19 +108,25 @@ def new_spine(folder: Path, host: str, landing: Path, project: Path = ROOT) -> S
 
 
 @pytest.fixture(scope="session")
-def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def simulated(shared: Path) -> Path:
     """A landing zone that no test changes."""
-    landing = tmp_path_factory.mktemp("simulated") / "landing"
-    simulate(landing, claims=CLAIMS, seed=SEED)
+    landing = shared / "simulated" / "landing"
+    with FileLock(shared / "simulated.lock"):
+        if not landing.exists():
+            simulate(landing, claims=CLAIMS, seed=SEED)
     return landing
 
 
 @pytest.fixture(scope="session")
-def spine(simulated: Path, postgres_host: str, tmp_path_factory: pytest.TempPathFactory) -> Spine:
+def spine(simulated: Path, postgres_host: str, shared: Path) -> Spine:
     """The mesh after its first run; tests may look, not change."""
-    folder = tmp_path_factory.mktemp("spine")
-    shutil.copytree(simulated, folder / "landing")
-    spine = new_spine(folder, postgres_host, folder / "landing")
-    products = spine.run()
-    assert {row["status"] for row in products.values()} == {"released"}, products
+    folder, done = shared / "spine", shared / "spine.url"
+    with FileLock(shared / "spine.lock"):
+        if done.exists():
+            return Spine(folder / "home", folder / "landing", done.read_text())
+        shutil.copytree(simulated, folder / "landing")
+        spine = new_spine(folder, postgres_host, folder / "landing")
+        products = spine.run()
+        assert {row["status"] for row in products.values()} == {"released"}, products
+        done.write_text(spine.url)
     return spine

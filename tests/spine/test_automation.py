@@ -17,6 +17,7 @@ import pytest
 
 from dagster_project import automation, orphans
 from dagster_project.automation import Seen, look
+from dagster_project.plan import Step
 from dagster_project.resources import process_mesh
 from mesh.ingest import landing_state, load_sources
 from mesh.release import find_audit, last_build
@@ -247,6 +248,23 @@ def test_what_is_built_upstream_is_known_near_and_far(desk: Desk) -> None:
     mesh = process_mesh()
     features = mesh.project.product("insight/claim_features")
     assert automation._upstream(mesh, features) == {"claims", "identity", "interactions"}
+
+
+def test_a_domain_waits_while_one_that_it_is_made_from_is_being_built(desk: Desk, monkeypatch: Any) -> None:
+    mesh = desk.spine.mesh
+    features = mesh.project.product("insight/claim_features")
+    # Its inputs were never released here, so a real plan would call it blocked.
+    monkeypatch.setattr(automation, "_plan", lambda *_: (Step(features, "build", "a new release upstream", "d"),))
+    waiting = []
+    for upstream, status in (("claims", dg.DagsterRunStatus.STARTED), ("claims", dg.DagsterRunStatus.FAILURE)):
+        tags = {**orphans.process_tags(), ".dagster/repository": f"__repository__@{upstream}"}
+        tags[orphans.PID], tags[orphans.BORN] = _parent()
+        job = desk.location.resolve_implicit_global_asset_job_def()
+        run = desk.dagster.create_run_for_job(job, tags=tags, status=status)
+        told = look(process_mesh(), desk.dagster, "insight", Seen(), clock=lambda: time.time() + 3600)
+        waiting.append(told if isinstance(told, str) else told.tags["mesh/why"])
+        desk.dagster.delete_run(run.run_id)
+    assert waiting == ["Waiting for claims, which is being built.", "claim_features: a new release upstream"]
 
 
 def test_the_state_of_the_landing_zone_follows_every_touch(desk: Desk) -> None:

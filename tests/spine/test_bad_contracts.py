@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from dagster_project.instance import instance
-from tests.spine.bench import command, copy_project, served
+from tests.conftest import copy_project
+from tests.spine.bench import command, served
 from tests.spine.conftest import Spine, new_spine
 
 KEY = "interactions/contacts"

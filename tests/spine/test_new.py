@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from mesh.contract import load_contracts
+from tests.conftest import copy_project
 from tests.spine.conftest import Done, Spine, new_spine
-from tests.spine.test_real_data import copy_project
 
 HEADER = [
     "TripNo",

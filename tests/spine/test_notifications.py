@@ -12,8 +12,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from tests.conftest import copy_project
 from tests.mesh.notify.receivers import Hooks, Mailbox, mail_server, web_server
-from tests.spine.bench import as_new_process, command, copy_project
+from tests.spine.bench import as_new_process, command
 from tests.spine.conftest import Spine, new_spine
 
 KEY = "interactions/contacts"

@@ -3,27 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from mesh.scaffold.bundles import add_bundle
-from tests.conftest import ROOT
+from tests.conftest import copy_project
 from tests.spine.conftest import new_spine
-
-
-def copy_project(target: Path) -> Path:
-    """The project's own files, as they are now, in a folder that a test may change."""
-    listed = subprocess.run(
-        ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, target / name)
-    return target
 
 
 def test_real_files_become_a_second_source_by_mapping_files_alone(

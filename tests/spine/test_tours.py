@@ -12,9 +12,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, copy_project
 from tests.spine.conftest import Spine, new_spine
-from tests.spine.test_real_data import copy_project
 
 TOURS = ROOT / "docs/tours"
 FAILS = "# exits with 1"

@@ -11,8 +11,7 @@ from mesh.errors import ProjectError, UsageError
 from mesh.model import load_definition
 from mesh.project import load_project
 from mesh.scaffold.bundles import add_bundle
-from tests.conftest import ROOT
-from tests.spine.test_real_data import copy_project
+from tests.conftest import ROOT, copy_project
 
 
 @pytest.fixture
