@@ -1,13 +1,13 @@
-"""The platform's own commands: products, releases, failing rows, notifications, SQL, models, new products, bundles."""
+"""The platform's own commands: products, contracts, releases, failing rows, notifications, SQL, models, new products, bundles."""
 
 import typer
 
-from mesh.commands import failing, making, modelling, notices, products, query
+from mesh.commands import contracts, failing, making, modelling, notices, products, query
 
 __all__ = ["register"]
 
 
 def register(app: typer.Typer) -> None:
     """Add the platform's commands (an entry point of the group `mesh.commands`)."""
-    for part in (products, failing, notices, query, modelling, making):
+    for part in (products, contracts, failing, notices, query, modelling, making):
         part.register(app)
