@@ -1,4 +1,4 @@
-"""The platform's own commands: products, contracts, releases, failing rows, notifications, SQL, models, new products, bundles."""
+"""The platform's own commands: products, contracts, releases, rows that fail, SQL, models, what is new."""
 
 import typer
 
