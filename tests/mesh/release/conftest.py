@@ -110,7 +110,7 @@ class Shop:
 
     def publish(self, build: Build) -> Release:
         with self.mesh.writer() as connection:
-            return publish(connection, self.mesh.postgres, self.contract, build, author="tester")
+            return publish(connection, self.mesh.postgres, self.mesh.project, self.contract, build, author="tester")
 
     def release(self, amounts: Sequence[int | None], *, label: str = "x") -> Release:
         """Build, audit and publish."""
