@@ -143,7 +143,7 @@ def with_consumers(root: Path, contract: Contract) -> Contract:
 def _unmet(contract: Contract, file: Path, error: ContractError) -> Rule:
     table = contract.tables[0].name
     place = f"contracts/{contract.name}.consumers/{file.name}" + (f":{error.line}" if error.line else "")
-    why = ": ".join(part for part in (place, error.field, error.what) if part)
+    why = ": ".join(part for part in (place, error.field, error.what) if part).rstrip(".")
     return Rule(f"{table}.for_{file.stem}", table, (), "unmet", f"What {file.stem} relies on is there.", {"why": why})
 
 

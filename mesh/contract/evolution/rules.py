@@ -32,7 +32,7 @@ def rule_changes(old: Sequence[Rule], new: Sequence[Rule], kept: Collection[str]
     for name, rule in before.items():
         other = after.get(renamed.get(name, name))
         if other is None:
-            yield _change(rule, "removes", f"the rule is gone: {rule.description}")
+            yield _change(rule, "removes", f"the rule is gone: {_bare(rule)}")
             continue
         if name in renamed:
             yield _words(rule, f"the rule is now called {other.id}")
@@ -40,7 +40,7 @@ def rule_changes(old: Sequence[Rule], new: Sequence[Rule], kept: Collection[str]
     known = before.keys() | renamed.values()
     for name, rule in after.items():
         if name not in known:
-            yield _change(rule, "adds", f"a new rule: {rule.description}")
+            yield _change(rule, "adds", f"a new rule: {_bare(rule)}")
 
 
 def _told(rule: Rule, kept: Collection[str]) -> bool:
@@ -74,13 +74,13 @@ def _moved(old: Rule, new: Rule) -> Iterator[Change]:
         weaker = new.severity == "warning"
         what = "only warns now" if weaker else "stops a release now"
         direction: Direction = "loosens" if weaker else "tightens"
-        yield Change(old.id, f"the rule {what}: {old.description}", direction, graded(direction), hurting(direction),
+        yield Change(old.id, f"the rule {what}: {_bare(old)}", direction, graded(direction), hurting(direction),
                      _columns(old), (old.table,), old.id)  # fmt: skip
     if old.action != new.action:
         # Rows that fail are not published either way, but quarantined rows are missing.
         aside = new.action == "quarantine"
         what = "puts failing rows aside now, so they are missing" if aside else "stops a release now"
-        yield Change(old.id, f"the rule {what}: {old.description}", "loosens" if aside else "tightens", "minor",
+        yield Change(old.id, f"the rule {what}: {_bare(old)}", "loosens" if aside else "tightens", "minor",
                      "consumers" if aside else "producer", _columns(old), (old.table,), old.id)  # fmt: skip
     moved = together(_directions(old, new))
     if moved is not None:
@@ -92,10 +92,14 @@ def _moved(old: Rule, new: Rule) -> Iterator[Change]:
 def _said(old: Rule, new: Rule) -> str:
     """Both sentences; where a rule's own words stayed, its numbers."""
     if old.description != new.description:
-        return f"{old.description} -> {new.description}"
+        return f"{_bare(old)} -> {_bare(new)}"
     if old.threshold != new.threshold:
-        return f"{old.description} ({old.threshold} -> {new.threshold})"
-    return old.description
+        return f"{_bare(old)} ({old.threshold} -> {new.threshold})"
+    return _bare(old)
+
+
+def _bare(rule: Rule) -> str:
+    return rule.description.rstrip(".")
 
 
 def _directions(old: Rule, new: Rule) -> Iterator[Direction]:
