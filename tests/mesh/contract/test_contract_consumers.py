@@ -100,7 +100,7 @@ def test_contracts_are_loaded_as_if_consumers_were_not_there(project: Path) -> N
          "`channel`?). Allowed: contact_id, nino_token, nino_status, channel, started_at, duration_seconds, reason, "
          "device_id, phone_token, result, load_id, source_file, source_row"),
         (WHOLE, "- a list", ": There is no consumer in this file. Allowed: consumer, description, contact, events, "
-         "columns"),
+         "columns, rules, schema"),
         ("events: [", "events: [[", ":5: The YAML is damaged: while parsing a flow sequence expected ',' or ']', but "
          "got '<scalar>'."),
     ],
