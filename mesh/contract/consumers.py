@@ -141,10 +141,17 @@ def with_consumers(root: Path, contract: Contract) -> Contract:
 
 
 def _unmet(contract: Contract, file: Path, error: ContractError) -> Rule:
-    table = contract.tables[0].name
+    table = contract.tables[0]
     place = f"contracts/{contract.name}.consumers/{file.name}" + (f":{error.line}" if error.line else "")
     why = ": ".join(part for part in (place, error.field, error.what) if part).rstrip(".")
-    return Rule(f"{table}.for_{file.stem}", table, (), "unmet", f"What {file.stem} relies on is there.", {"why": why})
+    return Rule(
+        f"{table.declared}.for_{file.stem}",
+        table.name,
+        (),
+        "unmet",
+        f"What {file.stem} relies on is there.",
+        {"why": why},
+    )
 
 
 def is_address(text: str) -> bool:
@@ -176,8 +183,8 @@ def _events(document: Document) -> tuple[EventKind, ...]:
 
 
 def _columns(document: Document, contract: Contract) -> Iterator[str]:
-    known = [f"{table.name}.{column.name}" for table in contract.tables for column in table.columns]
-    bare = {column.name: f"{contract.tables[0].name}.{column.name}" for column in contract.tables[0].columns}
+    known = [f"{table.declared}.{column.name}" for table in contract.tables for column in table.columns]
+    bare = {column.name: f"{contract.tables[0].declared}.{column.name}" for column in contract.tables[0].columns}
     for i, given in enumerate(_texts(document, "columns")):
         name = bare.get(given, given) if len(contract.tables) == 1 else given
         if name not in known:
