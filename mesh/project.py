@@ -274,8 +274,9 @@ def _products(
             raise ProjectError(
                 f"names contract {port.contract_id}, which contracts/{key}.yaml does not hold.", file=path, field=where
             )
-        if contract.version != port.version:
-            raise ProjectError(f"version {port.version}, its contract has {contract.version}.", file=path, field=where)
+        if port.version.partition(".")[0] != str(contract.major):
+            what = f"version {port.version}, its contract has {contract.version}."
+            raise ProjectError(what, file=path, field=where, allowed=f"a version of major {contract.major}")
         inputs = []
         for wanted in port.input_contracts:
             upstream_key = _resolve(wanted, by_id, path, where)

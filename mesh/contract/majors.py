@@ -4,7 +4,7 @@
     contracts/claims/claims_v1.yaml    version 1.4.0, the same id, published as claims.claims_v1
 
 Both texts call the table `claims`, so that they can be compared and their rules keep their ids. Built in one schema,
-the older one's tables carry the major in their name.
+the older one's is `claims_major1` there: no build table has the name of a public view.
 """
 
 from __future__ import annotations
@@ -21,8 +21,13 @@ OLDER = re.compile(r"(?P<product>[a-z][a-z0-9_]*)_v(?P<major>\d+)")
 
 
 def published_name(table: str, major: int) -> str:
-    """The name of a table's public view: `claims_v2` of the table claims; that of an older major's is its own."""
-    return table if table.endswith(f"_v{major}") else f"{table}_v{major}"
+    """The name of a table's public view: `claims_v1` of the build table claims, and of claims_major1."""
+    return f"{table.removesuffix(f'_major{major}')}_v{major}"
+
+
+def built_name(table: str, major: int) -> str:
+    """The name of an older major's build table: `claims_major1` of the table claims."""
+    return f"{table}_major{major}"
 
 
 def is_older(file: Path, product: str, major: int) -> bool:
@@ -39,7 +44,7 @@ def current(key: str) -> str | None:
 
 def as_older(tables: tuple[Table, ...], major: int) -> tuple[Table, ...]:
     """The tables of an older major under the names that they are built as. Ids of rules stay."""
-    names = {table.name: published_name(table.name, major) for table in tables}
+    names = {table.name: built_name(table.name, major) for table in tables}
     return tuple(
         replace(
             table,

@@ -11,6 +11,7 @@ from typing import Any
 from mesh.contract import Contract
 from mesh.contract.consumers import folder
 from mesh.contract.evolution import Version
+from mesh.contract.majors import built_name
 from mesh.errors import UsageError
 from mesh.project import Project
 from mesh.scaffold.bundles import Change
@@ -54,7 +55,7 @@ def new_major(project: Project, key: str, *, until: str) -> tuple[tuple[Change, 
         _edit(project.domain(contract.domain).path, lambda text: _ports(text, contract, older)),
     ]
     for table, model in models.items():
-        name = f"{table}_v{contract.major}"
+        name = built_name(table, contract.major)
         changes.append(Change(model.with_name(f"{name}.sql"), None, model.read_bytes()))
         changes.append(Change(model.parents[1] / f"{name}.yml", None, _described(contract, older, name).encode()))
     consumers = folder(root, key)

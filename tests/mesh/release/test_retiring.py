@@ -38,9 +38,11 @@ def build_older(both: Shop, amounts: list[int]) -> Release:
         connection.execute("create schema if not exists shop_build")
         values = ", ".join(f"({i}, {amount})" for i, amount in enumerate(amounts))
         connection.execute(
-            f"create or replace table shop_build.orders_v1 as select * from (values {values}) t(order_id, amount)"
+            f"create or replace table shop_build.orders_major1 as select * from (values {values}) t(order_id, amount)"
         )
-        connection.execute("create or replace table shop_build.lines_v1 as select order_id from shop_build.orders_v1")
+        connection.execute(
+            "create or replace table shop_build.lines_major1 as select order_id from shop_build.orders_major1"
+        )
     return both.of(OLDER).released("older")
 
 
@@ -52,8 +54,8 @@ def test_the_older_major_is_a_product_of_its_own_with_its_consumers(both: Shop) 
     }
     older = contracts[OLDER]
     assert [(table.name, table.declared, older.view(table)) for table in older.tables] == [
-        ("orders_v1", "orders", "shop.orders_v1"),
-        ("lines_v1", "lines", "shop.lines_v1"),
+        ("orders_major1", "orders", "shop.orders_v1"),
+        ("lines_major1", "lines", "shop.lines_v1"),
     ]
     assert [rule.id for rule in older.rules][:2] == ["orders.schema", "orders.primary_key"]
     folder = both.mesh.settings.project / "contracts/shop"
@@ -121,8 +123,8 @@ def test_after_its_day_and_without_consumers_it_goes_with_its_files(both: Shop) 
     gone = drop_major(both.mesh.project, OLDER)
     assert [str(path.relative_to(root)) for path in gone] == [
         "contracts/shop/orders_v1.yaml",
-        "dbt/models/shop/products/orders_v1.sql", "dbt/models/shop/orders_v1.yml",
-        "dbt/models/shop/products/lines_v1.sql", "dbt/models/shop/lines_v1.yml",
+        "dbt/models/shop/products/orders_major1.sql", "dbt/models/shop/orders_major1.yml",
+        "dbt/models/shop/products/lines_major1.sql", "dbt/models/shop/lines_major1.yml",
     ]  # fmt: skip
     assert list(open_mesh(both.mesh.settings).project.products) == [KEY]
 
