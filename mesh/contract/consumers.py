@@ -36,6 +36,7 @@ EventKind = Literal["release", "audit_failed", "late", "deprecation"]
 EVENTS: tuple[EventKind, ...] = get_args(EventKind)
 
 KEYS = ("consumer", "description", "contact", "events", "columns", "rules", "schema")
+RELIED_ON = ("columns", "rules", "schema")
 CONTACT_KEYS = ("email", "webhook")
 NAME = re.compile(r"[a-z][a-z0-9_-]*")
 # The pattern by which HTML checks an address: no display name, no comment, nothing that could start a header line.
@@ -123,14 +124,16 @@ def with_consumers(root: Path, contract: Contract) -> Contract:
     """The contract with the rules that registered consumers expect of it: what an audit holds a candidate against.
 
     Its text and hash stay those of the file. A consumer that relies on what the contract does not have becomes a rule
-    that fails and says so, for the producer to see before anything is published.
+    that fails and says so, for the producer to see before anything is published. What else is wrong with a consumer's
+    file holds up nobody; notifications tell it.
     """
     expected: list[Rule] = []
     for file in sorted(folder(root, contract.name).glob("*.y*ml")):
         try:
             expected += read_consumer(file, contract).expects
         except ContractError as error:
-            expected.append(_unmet(contract, file, error))
+            if re.split(r"[.\[]", error.field or "")[0] in RELIED_ON:
+                expected.append(_unmet(contract, file, error))
     if not expected:
         return contract
     tables = (
