@@ -138,7 +138,11 @@ def _told(error: ValidationError, errors: Sequence[ValidationError], newest: boo
             yield from _branches(path, error, branches, newest)
         case Kind.OneOfMultipleValid():
             given = [key for key in _mapping(error.instance) if key in _required_by(error, newest)]
-            what = f"{' and '.join(f'`{key}`' for key in given)} contradict each other." if given else "This can be read in two ways."
+            what = (
+                f"{' and '.join(f'`{key}`' for key in given)} contradict each other."
+                if given
+                else "This can be read in two ways."
+            )
             yield Violation((*path, *given[1:2]), what, "one operator" if given else None)
         case Kind.Not():
             yield Violation((*path, "from"), "A column is itself what it refers from.", "to leave `from` out")
