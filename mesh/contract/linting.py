@@ -6,6 +6,7 @@ first such thing; then the mesh's policies. Without a sound file there is nothin
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -45,8 +46,8 @@ def lint_file(file: Path, policies: Sequence[Policy] = (), *, schema_only: bool 
 
 
 def contract_files(project_dir: Path) -> list[Path]:
-    """The contracts of a project: `contracts/DOMAIN/PRODUCT.yaml`."""
-    files = sorted((project_dir / "contracts").glob("*/*.y*ml"))
+    """The contracts of a project, `contracts/DOMAIN/PRODUCT.yaml`, as seen from the working directory."""
+    files = sorted(Path(os.path.relpath(file)) for file in (project_dir / "contracts").glob("*/*.y*ml"))
     return [file for file in files if file.parent.name != POLICIES]
 
 
