@@ -9,83 +9,21 @@ NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 # Longer names are cut off by Postgres, which holds the lake's catalog.
 LONGEST = 63
 
-MONEY = frozenset(
-    [
-        "amount",
-        "balance",
-        "budget",
-        "charge",
-        "cost",
-        "expenditure",
-        "expense",
-        "fee",
-        "fine",
-        "income",
-        "payment",
-        "payout",
-        "premium",
-        "price",
-        "profit",
-        "refund",
-        "rent",
-        "revenue",
-        "salary",
-        "subsidy",
-        "tax",
-        "turnover",
-        "wage",
-    ]
-)
+MONEY = frozenset({
+    "amount", "balance", "budget", "charge", "cost", "expenditure", "expense", "fee", "fine", "income",
+    "payment", "payout", "premium", "price", "profit", "refund", "rent", "revenue", "salary", "subsidy", "tax",
+    "turnover", "wage",
+})  # fmt: skip
 # What makes a number of money something else: a share, a count, a date, a word for it.
-NO_MONEY = frozenset(
-    [
-        "band",
-        "category",
-        "code",
-        "count",
-        "date",
-        "days",
-        "flag",
-        "id",
-        "index",
-        "kind",
-        "level",
-        "months",
-        "number",
-        "percent",
-        "probability",
-        "rank",
-        "rate",
-        "ratio",
-        "ref",
-        "score",
-        "share",
-        "status",
-        "to",
-        "token",
-        "type",
-        "years",
-        "zscore",
-    ]
-)
-QUANTITIES = frozenset(
-    [
-        "delay",
-        "distance",
-        "duration",
-        "elapsed",
-        "height",
-        "interval",
-        "latency",
-        "length",
-        "mileage",
-        "speed",
-        "temperature",
-        "timeout",
-        "weight",
-        "width",
-    ]
-)
+NO_MONEY = frozenset({
+    "band", "category", "code", "count", "date", "days", "flag", "id", "index", "kind", "level", "months",
+    "number", "percent", "probability", "rank", "rate", "ratio", "ref", "score", "share", "status", "to",
+    "token", "type", "years", "zscore",
+})  # fmt: skip
+QUANTITIES = frozenset({
+    "delay", "distance", "duration", "elapsed", "height", "interval", "latency", "length", "mileage", "speed",
+    "temperature", "timeout", "weight", "width",
+})  # fmt: skip
 
 
 def is_money(column: Column) -> bool:

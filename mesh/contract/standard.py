@@ -71,7 +71,9 @@ def violations(data: dict[str, Any]) -> list[Violation]:
     errors = list(_validator(newest).iter_errors(data))
     found: dict[tuple[Path_, str], Violation] = {}
     for error in errors:
-        for violation in _told(error, errors, newest):
+        column = _untyped(data, error)
+        told = [_options_of_no_type(column)] if column is not None else _told(error, errors, newest)
+        for violation in told:
             found.setdefault((violation.path, violation.what), violation)
     if errors and not found:
         found[(), ""] = Violation((), f"The schema of the standard refuses this: {errors[0].kind.name}.")
@@ -122,6 +124,19 @@ def _v3_1(latest: dict[str, Any]) -> dict[str, Any]:
 
 def _constant(part: dict[str, Any]) -> object:
     return part.get("if", {}).get("properties", {}).get("logicalType", {}).get("const")
+
+
+def _untyped(data: dict[str, Any], error: ValidationError) -> Path_ | None:
+    """The column without a type in whose options an error is; every type's options are asked of it at once."""
+    path = tuple(error.instance_path)
+    if "logicalTypeOptions" not in path:
+        return None
+    column = path[: path.index("logicalTypeOptions")]
+    return column if "logicalType" not in _mapping(_resolve(data, list(column))) else None
+
+
+def _options_of_no_type(column: Path_) -> Violation:
+    return Violation((*column, "logicalType"), "Options need a type.", "a `logicalType` beside `logicalTypeOptions`")
 
 
 def _told(error: ValidationError, errors: Sequence[ValidationError], newest: bool) -> Iterator[Violation]:
@@ -179,6 +194,8 @@ def _simple(error: ValidationError) -> tuple[str, str | None]:
 def _missing(path: Path_, name: str, error: ValidationError) -> Violation:
     if name == "map" and "logicalType" not in _mapping(error.instance):
         # The schema of v3.2.0 takes a column without a type for a map.
+        if "logicalTypeOptions" in _mapping(error.instance):
+            return _options_of_no_type(path)
         return Violation((*path, "logicalType"), "v3.2.0 of the standard asks for a type.", "a `logicalType`")
     return Violation((*path, name), "This is missing.")
 
