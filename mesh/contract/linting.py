@@ -30,6 +30,13 @@ def lint_file(file: Path, policies: Sequence[Policy] = (), *, schema_only: bool 
         content = file.read_bytes()
     except OSError as error:
         return [Finding(file, None, None, "error", STANDARD, f"The file cannot be read: {error.strerror}.")]
+    return lint_content(content, file, policies, schema_only=schema_only)
+
+
+def lint_content(
+    content: bytes, file: Path, policies: Sequence[Policy] = (), *, schema_only: bool = False
+) -> list[Finding]:
+    """`lint_file` for bytes that are already at hand; `file` is only named."""
     try:
         document = read_contract_yaml(content, file)
     except ContractError as error:
