@@ -105,5 +105,6 @@ class ColumnPurposesWithinTheProducts(Policy):
     def check(self, contract: Terms) -> Iterator[Place]:
         product = words(contract.custom("purposes"))
         for column in contract.columns():
-            if words(custom(column.data, "purposes")) - product:
+            # A product that states none breaks another policy already.
+            if product and words(custom(column.data, "purposes")) - product:
                 yield Place((*column.path, "customProperties"), f"`{column.name}` does not.")

@@ -164,6 +164,7 @@ def _plain(document: Document, node: Node, path: Path_, seen: set[int]) -> Any:
                 document.lines[path] = key_node.start_mark.line + 1
                 document.fail(path, "A key must be plain text.", "text")
             key = str(key_node.value)
+            _check_text(document, key, path)
             document.lines[*path, key] = key_node.start_mark.line + 1
             if key in plain:
                 document.fail((*path, key), "The key stands here twice.", "each key once")
@@ -176,7 +177,14 @@ def _plain(document: Document, node: Node, path: Path_, seen: set[int]) -> Any:
     return document.fail(path, f"The YAML tag `{kind}` is not taken.", "plain values, lists and mappings")
 
 
+def _check_text(document: Document, text: str, path: Path_) -> None:
+    """An escape in YAML can spell half of a character, which nothing can store."""
+    if any("\ud800" <= char <= "\udfff" for char in ("" if text.isascii() else text)):
+        document.fail(path, "Half of a character is escaped here.", "whole Unicode characters")
+
+
 def _scalar(document: Document, kind: str, text: str, path: Path_) -> Any:
+    _check_text(document, text, path)
     match kind:
         case "str" | "timestamp" | "value" | "merge":
             return text
