@@ -45,7 +45,8 @@ def lint(
         found = lint_project(root, policies, schema_only=schema_only)
     count = len(files) if files else len(contract_files(root))
     told = {"text": _text, "json": _json, "github": _github}[shape](found, count)
-    typer.echo(_printable(told))
+    if told:
+        typer.echo(_printable(told))
     if any(one.severity == "error" for one in found):
         raise typer.Exit(1)
 

@@ -72,7 +72,8 @@ COLUMN = "schema[0].properties"
 BREAKS = {
     "no team": ("  name: shop-team\n", "", "owner_named", "team"),
     "no owner": ("role: owner}", "role: developer}", "owner_named", "team"),
-    "no asset owner": ("role: information asset owner", "role: analyst", "information_asset_owner_named", "team.members"),
+    "no asset owner": ("role: information asset owner", "role: analyst", "information_asset_owner_named",
+                       "team.members"),
     "no purpose of the product": ("  purpose: Every order, for planning.\n", "", "product_described",
                                   "description.purpose"),
     "limitations left to be written": ("None from before 2020.", "'To be written: what is not in here.'",
@@ -190,7 +191,7 @@ def test_a_waiver_covers_no_place_outside_its_own(policies: tuple[Policy, ...]) 
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"policy": "money_is_decimals"}, "`money_is_decimals` is no policy of this mesh (did you mean `money_is_decimal`?)"),
+        ({"policy": "money_is_decimals"}, "no policy of this mesh (did you mean `money_is_decimal`?)"),
         ({"reason": " "}, "The waiver of `money_is_decimal` gives no reason."),
     ],
     ids=["unknown", "no reason"],
