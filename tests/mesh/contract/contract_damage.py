@@ -26,12 +26,13 @@ TOKENS = (
     "[", "]", "{", "}", "- ", ": ", "? ", ", ", "|", ">", "|9", ">-", "&a ", "*a", "!!x ", "!!python/object:os.system ",
     "!!binary ", "!!set ", "!<tag:yaml.org,2002:int> ", "%YAML 9.9\n", "%TAG ! x\n", "---\n", "...\n", "<<: ", "#",
     "\t", "\r", "\r\n", "'", '"', "\\", "~", "null", "true", "yes", ".inf", "-.nan", "0x1F", "0o17", "1e999", "9" * 400,
-    "1_0", "12:30:45", "2020-01-01", "=", "@", "`", "${table}", "(?<=a)", "((a+)+)+$", "mustBe: 1", "apiVersion: v3.2.0",
-    "logicalType: map", "primaryKey: 1", "- name: x\n",
+    "1_0", "12:30:45", "2020-01-01", "=", "@", "`", "${table}", "(?<=a)", "((a+)+)+$", "mustBe: 1",
+    "apiVersion: v3.2.0", "logicalType: map", "primaryKey: 1", "- name: x\n",
 )  # fmt: skip
 ODD = (
     "\ufeff", "\x00", "\x07", "\x1b[2J", "\x7f", "\x85", "\xa0", "\u00ad", "\u2028", "\u2029", "\u200b", "\u202e",
-    "\ufffe", "\U0001f4a9", "\U0010ffff", "e\u0301", "ﬁ", "İ", "ß", '"\\ud800"', '"\\x00"', '"\\U00110000"', '"\\N\\_\\L"',
+    "\ufffe", "\U0001f4a9", "\U0010ffff", "e\u0301", "ﬁ", "İ", "ß", '"\\ud800"', '"\\x00"', '"\\U00110000"',
+    '"\\N\\_\\L"',
 )  # fmt: skip
 
 
@@ -124,7 +125,8 @@ def _huge(rng: random.Random, text: str) -> str:
     huge = rng.choice(
         ("a" * size, '"' + "a\\n" * (size // 3) + '"', "a " * (size // 2), "9" * size, "# " + "a" * size + "\n",
          "\n" * size, " " * size, "[" + "1," * (size // 2) + "]", "'" + "''" * (size // 2) + "'",
-         "|\n" + "  a\n" * (size // 4), "".join(f"k{i}: 1\n" for i in range(size // 10)), "&a [" + "*a," * (size // 3) + "]", "a.b" * (size // 3))
+         "|\n" + "  a\n" * (size // 4), "".join(f"k{i}: 1\n" for i in range(size // 10)),
+         "&a [" + "*a," * (size // 3) + "]", "a.b" * (size // 3))
     )  # fmt: skip
     at = text.find(" ", _spot(rng, text)) + 1
     return text[:at] + huge + text[at:]
