@@ -1,13 +1,10 @@
-"""The official JSON schema of the Open Data Contract Standard, and what it says of a contract in plain words.
+"""What the Open Data Contract Standard refuses in a contract, in plain words.
 
-The schema of v3.2.0 comes with the package of the standard. That of v3.1.0 is made from it by taking out what v3.2.0
-brought, so that a contract which says `apiVersion: v3.1.0` is one for every tool that reads v3.1.0.
+The verdict is that of the standard's own JSON schema; the words, and what is allowed instead, are ours.
 """
 
 from __future__ import annotations
 
-import copy
-import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,27 +12,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from mesh.contract.reading import Path_, did_you_mean
+from mesh.contract.schemas import NEWEST, SERVERS_SINCE_3_2, TYPES_SINCE_3_2, keys_of, resolve, schema
 
 if TYPE_CHECKING:
     from jsonschema_rs import Draft201909Validator, ValidationError
-
-NEWEST = "v3.2.0"
-
-# What v3.2.0 added, by definition of the schema; an empty name is the contract itself.
-SINCE_3_2 = {
-    "": ("context",),
-    "SchemaElement": ("deprecated", "synonyms"),
-    "SchemaObject": ("context",),
-    "SchemaBaseProperty": ("semanticType", "enum"),
-    "ServiceLevelAgreementProperty": ("customProperties", "authoritativeDefinitions"),
-    "CustomProperty": ("vendor",),
-    "RelationshipBase": ("id",),
-}
-TYPES_SINCE_3_2 = ("map", "vector")
-SERVERS_SINCE_3_2 = (
-    "btrieve", "exasol", "fastobjects", "hana", "iceberg", "ingres", "poet", "teradata", "vectorwise", "versant",
-)  # fmt: skip
-SERVER_KEYS_SINCE_3_2 = ("encoding", "workgroup")
 
 TYPE_WORDS = {
     "string": "text; put it in quotes",
@@ -81,49 +61,10 @@ def violations(data: dict[str, Any]) -> list[Violation]:
 
 
 @lru_cache(maxsize=2)
-def schema(newest: bool) -> dict[str, Any]:
-    """The JSON schema of v3.2.0, or that of v3.1.0."""
-    from importlib.resources import files
-
-    text = files("open_data_contract_standard").joinpath("schema.json").read_text("utf-8")
-    latest: dict[str, Any] = json.loads(text)
-    return latest if newest else _v3_1(latest)
-
-
-@lru_cache(maxsize=2)
 def _validator(newest: bool) -> Draft201909Validator:
     from jsonschema_rs import Draft201909Validator
 
     return Draft201909Validator(schema(newest))
-
-
-def _v3_1(latest: dict[str, Any]) -> dict[str, Any]:
-    made = copy.deepcopy(latest)
-    parts = made["$defs"]
-    for name, keys in SINCE_3_2.items():
-        for key in keys:
-            del (parts[name] if name else made)["properties"][key]
-    made["required"].append("status")
-    made["properties"]["apiVersion"]["enum"].remove(NEWEST)
-    column = parts["SchemaBaseProperty"]
-    kinds = column["properties"]["logicalType"]["enum"]
-    kinds[:] = [kind for kind in kinds if kind not in TYPES_SINCE_3_2]
-    column["allOf"] = [part for part in column["allOf"] if _constant(part) not in TYPES_SINCE_3_2]
-    servers = parts["Server"]["properties"]["type"]["enum"]
-    servers[:] = [kind for kind in servers if kind not in SERVERS_SINCE_3_2]
-    for server in parts["ServerSource"].values():
-        for key in SERVER_KEYS_SINCE_3_2:
-            server.get("properties", {}).pop(key, None)
-    parts["ServerSource"]["AthenaServer"]["required"].append("stagingDir")
-    parts["Port"] = {"type": "integer"}
-    parts["ShorthandReference"]["pattern"] = r"^[A-Za-z_][A-Za-z0-9_]*\.[A-Za-z_][A-Za-z0-9_]*$"
-    full = parts["FullyQualifiedReference"]
-    full["pattern"] = full["pattern"].replace(r"\.ya?ml#", r"\.yaml#")
-    return made
-
-
-def _constant(part: dict[str, Any]) -> object:
-    return part.get("if", {}).get("properties", {}).get("logicalType", {}).get("const")
 
 
 def _untyped(data: dict[str, Any], error: ValidationError) -> Path_ | None:
@@ -132,7 +73,7 @@ def _untyped(data: dict[str, Any], error: ValidationError) -> Path_ | None:
     if "logicalTypeOptions" not in path:
         return None
     column = path[: path.index("logicalTypeOptions")]
-    return column if "logicalType" not in _mapping(_resolve(data, list(column))) else None
+    return column if "logicalType" not in _mapping(resolve(data, list(column))) else None
 
 
 def _options_of_no_type(column: Path_) -> Violation:
@@ -225,8 +166,8 @@ def _unexpected(
     Where another error is the cause - a part of the schema that failed declares none of its keys - a key that the
     schema knows is no error of its own.
     """
-    known = set(_keys(schema(newest), _node(error.schema_path, newest)))
-    later = set() if newest else set(_keys(schema(True), _node(error.schema_path, True))) - known
+    known = set(keys_of(schema(newest), _node(error.schema_path, newest)))
+    later = set() if newest else set(keys_of(schema(True), _node(error.schema_path, True))) - known
     caused = any(_explains(other, path) for other in errors)
     for key in keys:
         here = (*path, key)
@@ -291,7 +232,7 @@ def _reference(path: Path_, value: object, newest: bool) -> Violation:
 
 def _required_by(error: ValidationError, newest: bool) -> list[str]:
     """The keys of which a part wants exactly one."""
-    options = _resolve(schema(newest), list(error.schema_path))
+    options = resolve(schema(newest), list(error.schema_path))
     if not isinstance(options, list):
         return []
     return [key for option in options for key in option.get("required", ())]
@@ -299,29 +240,8 @@ def _required_by(error: ValidationError, newest: bool) -> list[str]:
 
 def _node(schema_path: Sequence[str | int], newest: bool) -> dict[str, Any]:
     """The part of the schema whose keyword failed."""
-    found = _resolve(schema(newest), list(schema_path)[:-1])
+    found = resolve(schema(newest), list(schema_path)[:-1])
     return found if isinstance(found, dict) else {}
-
-
-def _resolve(part: Any, steps: list[str | int]) -> Any:
-    for step in steps:
-        try:
-            part = part[int(step) if isinstance(part, list) else step]
-        except (KeyError, IndexError, ValueError):
-            return None
-    return part
-
-
-def _keys(root: dict[str, Any], part: dict[str, Any]) -> Iterator[str]:
-    """Every key that a part of the schema knows under any condition."""
-    if "$ref" in part:
-        yield from _keys(root, _resolve(root, part["$ref"].removeprefix("#/").split("/")))
-    yield from part.get("properties", ())
-    for word in ("allOf", "anyOf", "oneOf"):
-        for option in part.get(word, ()):
-            yield from _keys(root, option)
-    if "then" in part:
-        yield from _keys(root, part["then"])
 
 
 def _mapping(value: object) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -262,3 +263,18 @@ SHIPPED = sorted([*ROOT.glob("contracts/*/*.yaml"), *ROOT.glob("examples/*/contr
 def test_every_shipped_contract_meets_every_policy(file: Path, policies: tuple[Policy, ...]) -> None:
     """`make lint` says the same; here it fails the tests too."""
     assert [str(one) for one in lint_file(file, policies) if one.severity != "waived"] == []
+
+
+def page() -> str:
+    return (ROOT / "docs" / "policies.md").read_text("utf-8")
+
+
+def test_the_page_lists_every_policy_and_no_other(policies: tuple[Policy, ...]) -> None:
+    table = page().partition("| policy | asks |")[2].partition("\n\n")[0]
+    assert sorted(re.findall(r"^\| `(\w+)`", table, re.M)) == [policy.name for policy in policies]
+
+
+def test_the_policy_on_the_page_works_as_it_stands(tmp_path: Path) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", page(), re.S)
+    policies = load_policies(project(tmp_path, page=code))
+    assert found(MEETS_ALL, policies) == ["warning support_named support"]

@@ -19,7 +19,8 @@ from jsonschema import Draft201909Validator
 from mesh.contract.findings import Finding
 from mesh.contract.linting import lint_file
 from mesh.contract.reading import field_name, read_contract_yaml
-from mesh.contract.standard import schema, violations
+from mesh.contract.schemas import schema
+from mesh.contract.standard import violations
 
 HERE = Path(__file__).parent
 
