@@ -119,10 +119,15 @@ def _plain(field: Field) -> tuple[str, list[str]]:
 
 
 def _limited(kind: str, arguments: list[str], field: Field, said: set[str]) -> str:
-    """`Annotated[...]`, each limit in a `Field` of its own, so that none replaces another."""
+    """`Annotated[...]` with a `Field` for each limit; only one pattern, as pydantic lets a second replace the first."""
     for limit in field.limits:
         argument = None if kind.startswith("Literal") else _argument(kind, limit)
-        if argument:
+        second = (
+            argument is not None
+            and argument.startswith("pattern=")
+            and any(a.startswith("pattern=") for a in arguments)
+        )
+        if argument and not second:
             said.add(limit.rule)
             arguments.append(argument)
     return f"Annotated[{kind}, {', '.join(f'Field({argument})' for argument in arguments)}]" if arguments else kind
