@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -60,7 +61,7 @@ def import_contract(
     if form == "odcs":
         return _as_it_is(file, f"{domain}/{product}")
     told: list[str] = []
-    with _warnings(told):
+    with _logged(told):
         data = _read(file, form, table, dialect, told)
     given = data.get("schema") or []
     if table is not None:
@@ -97,16 +98,23 @@ def _read(file: Path, form: str, table: str | None, dialect: str, told: list[str
     if form == "dbt" and table:
         arguments["dbt_model"] = [table]
     try:
-        found = DataContract.import_from_source(form, str(file), **arguments)
+        with warnings.catch_warnings():
+            # Of logical types that the Avro package does not know; they are read below.
+            warnings.simplefilter("ignore")
+            found = DataContract.import_from_source(form, str(file), **arguments)
     except Exception as error:
         # Every importer has errors of its own; their texts may quote the file, so only their kind is told.
         what = f"The file cannot be read as {form}: {type(error).__name__}."
         raise ContractError(what, file=file, allowed=_EXPECTED[form]) from error
     data: dict[str, Any] = found.model_dump(by_alias=True, exclude_none=True, mode="json")
     if form == "sql":
-        from mesh.contract.exchange.ddl import with_comments
+        from mesh.contract.exchange.corrections import with_comments
 
         told += with_comments(data, file, dialect)
+    elif form == "avro":
+        from mesh.contract.exchange.corrections import with_avro_types
+
+        with_avro_types(data, file)
     return data
 
 
@@ -119,7 +127,7 @@ _EXPECTED = {
 
 
 @contextmanager
-def _warnings(told: list[str]) -> Iterator[None]:
+def _logged(told: list[str]) -> Iterator[None]:
     """What the importers say of what they cannot express, which they only log."""
 
     class Keep(logging.Handler):
@@ -225,12 +233,18 @@ def _accepted(draft: dict[str, Any], file: Path, told: list[str]) -> Contract:
     raise ContractError("Too much of the file is nothing that a contract takes.", file=file)
 
 
+ENTRIES = ("quality", "relationships", "slaProperties")
 REQUIRED = ("name", "logicalType", "properties", "schema", "domain", "dataProduct", "id", "version", "status")
 
 
 def _remove(draft: dict[str, Any], field: str) -> bool:
     """Take a field out of the draft; False where there is no such field or a contract cannot be without it."""
     parts = [int(part) if part.isdigit() else part for part in re.findall(r"[^.\[\]]+", field)]
+    for i, part in enumerate(parts):
+        if part in ENTRIES:
+            # Half a rule or half a relationship means nothing.
+            parts = parts[: i + 2]
+            break
     whole = len(parts) > 1 and isinstance(parts[-1], int) and parts[-2] in ("properties", "schema")
     if not parts or whole or parts[-1] in REQUIRED:
         return False

@@ -370,7 +370,7 @@ def test_a_draft_from_json_schema_leaves_out_what_no_rule_can_hold(tmp_path: Pat
 @pytest.mark.usefixtures("extra")
 @pytest.mark.parametrize("form", ["jsonschema", "sql", "avro"])
 def test_a_shipped_contract_comes_back_from_its_own_export(product: str, form: str, tmp_path: Path) -> None:
-    """Names in order and what is required survive every format; types survive where the format has them."""
+    """Names in order and what is required survive every format; all types but those of JSON do."""
     contract, table = _read(product)
     file = tmp_path / "exported"
     file.write_text(export(contract, form).text)
@@ -379,12 +379,10 @@ def test_a_shipped_contract_comes_back_from_its_own_export(product: str, form: s
     columns = contract.table(table.name).columns
     assert [column.name for column in back] == [column.name for column in columns]
     assert [column.required for column in back] == [column.required for column in columns]
-    if form == "sql":
+    if form != "jsonschema":
         assert [column.physical_type for column in back] == [column.physical_type for column in columns]
+    if form == "sql":
         assert [column.description for column in back] == [" ".join(c.description.split()) for c in columns]
-    if form == "avro":
-        decimals = [column for column in columns if column.physical_type.startswith("DECIMAL")]
-        assert {(c.name, c.physical_type) for c in back} >= {(c.name, c.physical_type) for c in decimals}
 
 
 @pytest.mark.usefixtures("extra")

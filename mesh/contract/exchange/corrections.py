@@ -1,7 +1,8 @@
-"""What `datacontract-cli` does not read of SQL DDL: comments are taken over here, the rest is told."""
+"""What `datacontract-cli` does not read, taken over here or told: comments of DDL, types of optional Avro fields."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -50,3 +51,40 @@ def _constraints(table: str, statement: Any) -> Iterator[str]:
         for found in statement.find_all(kind):
             column = found.find_ancestor(exp.ColumnDef)
             yield f"{table}.{column.name if column else '(table)'}: {why}"
+
+
+AVRO = {
+    "int": "INTEGER", "long": "BIGINT", "float": "FLOAT", "double": "DOUBLE", "boolean": "BOOLEAN", "string": "VARCHAR",
+    "date": "DATE", "time-millis": "TIME", "time-micros": "TIME", "uuid": "UUID",
+    "timestamp-millis": "TIMESTAMP WITH TIME ZONE", "timestamp-micros": "TIMESTAMP WITH TIME ZONE",
+    "local-timestamp-millis": "TIMESTAMP", "local-timestamp-micros": "TIMESTAMP",
+    "local-timestamp-nanos": "TIMESTAMP_NS",
+}  # fmt: skip
+LOGICAL = {"date": "date", "time": "time", "timestamp": "timestamp", "local": "timestamp", "decimal": "number"}
+
+
+def with_avro_types(data: dict[str, Any], file: Path) -> None:
+    """Give the columns of `data` the DuckDB types of the record's fields, whether they may be null or not."""
+    record = json.loads(file.read_text(encoding="utf-8"))
+    kinds = {field["name"]: field["type"] for field in record.get("fields", ())}
+    for table in data.get("schema") or ():
+        for column in table.get("properties", ()):
+            _avro_type(column, kinds.get(column["name"]))
+
+
+def _avro_type(column: dict[str, Any], kind: Any) -> None:
+    if isinstance(kind, list):
+        branches = [branch for branch in kind if branch != "null"]
+        kind = branches[0] if len(branches) == 1 else None
+    column.pop("physicalType", None)
+    if not isinstance(kind, dict):
+        kind = {"type": kind}
+    logical = kind.get("logicalType")
+    word = str(logical or kind.get("type"))
+    known = LOGICAL.get(word.partition("-")[0]) if logical else None
+    if known:
+        column["logicalType"] = known
+    if word == "decimal":
+        column["physicalType"] = f"DECIMAL({kind.get('precision')},{kind.get('scale', 0)})"
+    elif word in AVRO:
+        column["physicalType"] = AVRO[word]
