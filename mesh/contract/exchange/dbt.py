@@ -28,9 +28,10 @@ def to_dbt(contract: Contract) -> tuple[str, set[str]]:
 def _model(contract: Contract, table: Table, said: set[str]) -> dict[str, Any]:
     said.add(f"{table.name}.schema")
     meta = {"contract": contract.id, "version": contract.version, "owner": contract.owner}
+    about = {"description": " ".join(table.description.split())} if table.description else {}
     model: dict[str, Any] = {
         "name": table.name,
-        "description": " ".join(table.description.split()),
+        **about,
         "config": {"contract": {"enforced": True}, "meta": {key: value for key, value in meta.items() if value}},
     }
     tests = []
