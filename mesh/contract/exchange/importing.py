@@ -15,8 +15,9 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from mesh.contract.columns import OPTIONS
+from mesh.contract.columns import NAME, OPTIONS
 from mesh.contract.exchange.extra import needs_extra
+from mesh.contract.exchange.sql import check_dialect
 from mesh.contract.loading import load_contract, parse_contract
 from mesh.contract.model import Contract
 from mesh.contract.types import FAMILIES, LOGICAL_TYPES, duckdb_type, family, normal_type
@@ -49,13 +50,18 @@ def import_contract(
         dialect: the SQL dialect of a DDL file.
 
     Raises:
-        UsageError: a format that there is not.
+        UsageError: a format, dialect or name that there is not.
         NotFound: no such file or table.
         ContractError: the file cannot be read, or nothing of it makes a contract.
         ServiceError: the extra `exchange` is not installed.
     """
     if form not in IMPORTS:
         raise UsageError(f"No contract is read from `{form}`. Allowed: {', '.join(IMPORTS)}.")
+    for option, name in (("--domain", domain), ("--product", product)):
+        if not NAME.fullmatch(name):
+            raise UsageError(f"{option}: `{name}` is no name in the mesh. Allowed: lower case letters, digits and _.")
+    if form == "sql":
+        check_dialect(dialect)
     if not file.is_file():
         raise NotFound(f"There is no file {file}.")
     if form == "odcs":
@@ -228,7 +234,8 @@ def _accepted(draft: dict[str, Any], file: Path, told: list[str]) -> Contract:
         except ContractError as error:
             place = _place(draft, error.field or "")
             if not _remove(draft, error.field or ""):
-                raise
+                # Without the line, which is one of the draft and not of the file.
+                raise ContractError(error.what, file=file, field=place or None, allowed=error.allowed) from None
             told.append(f"{place}: left out. {error.what}")
     raise ContractError("Too much of the file is nothing that a contract takes.", file=file)
 

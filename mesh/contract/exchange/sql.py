@@ -48,9 +48,15 @@ def _table(table: Table, said: set[str]) -> list[str]:
 
 def _translated(statement: str, dialect: str) -> str:
     import sqlglot
+
+    check_dialect(dialect)
+    return sqlglot.transpile(statement, read=DIALECT, write=dialect, pretty=True)[0]
+
+
+def check_dialect(dialect: str) -> None:
+    """Raise UsageError unless sqlglot knows the dialect."""
     from sqlglot.dialects.dialect import Dialects
 
     known = sorted(entry.value for entry in Dialects if entry.value)
     if dialect not in known:
         raise UsageError(f"There is no SQL dialect `{dialect}`. Allowed: {', '.join(known)}.")
-    return sqlglot.transpile(statement, read=DIALECT, write=dialect, pretty=True)[0]

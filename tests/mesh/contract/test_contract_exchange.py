@@ -280,6 +280,22 @@ def test_a_wrong_call_says_what_there_is() -> None:
         export(tricky(), "odcs", table="orders")
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"form": "xml"}, "No contract is read from `xml`"),
+        ({"domain": "Shop"}, "--domain: `Shop` is no name"),
+        ({"product": "my-orders"}, "--product: `my-orders` is no name"),
+        ({"dialect": "klingon"}, "no SQL dialect `klingon`"),
+    ],
+)
+def test_a_wrong_call_of_an_import_says_what_there_is(change: dict[str, str], words: str, tmp_path: Path) -> None:
+    file = tmp_path / "shop.sql"
+    file.write_text(DDL)
+    with pytest.raises(UsageError, match=words):
+        import_contract(file, **{"form": "sql", "domain": "shop", "product": "orders", **change})
+
+
 def test_an_odcs_file_is_imported_under_its_own_name_only() -> None:
     with pytest.raises(ContractError, match=r"contract of claims/claims"):
         import_contract(FILES["claims/claims"], "odcs", domain="shop", product="orders")
