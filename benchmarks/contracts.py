@@ -80,7 +80,8 @@ def contract() -> str:
         entry |= {"physicalType": "DECIMAL(14,2)"} if name == "amount" else {}
         entry |= {"required": True} if name in REQUIRED else {}
         entry |= {"unique": True} if name in UNIQUE else {}
-        entry |= {"enum": [{"value": value} for value in SETS[name]]} if name in SETS else {}
+        if name in SETS:
+            entry["quality"] = [{"metric": "invalidValues", "arguments": {"validValues": SETS[name]}, "mustBe": 0}]
         entry |= {"relationships": [{"to": "claims.claim_id"}]} if name == "claim_id" else {}
         properties.append(entry)
     mean = {"type": "sql", "name": "mean", "query": "select avg(amount) from payments", "mustBeBetween": list(MEAN)}

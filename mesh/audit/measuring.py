@@ -143,6 +143,8 @@ def _statistics(rule: Rule) -> list[str]:
     judged = everything if rule.judges_nulls else f"count({column})"
     if rule.kind == "freshness":
         return [everything, f"epoch(max({column}))"]
+    if rule.path:
+        return [judged]
     if rule.kind == "nullValues":
         return [f"count({column})", everything]
     if rule.kind in COMPARISONS:
