@@ -14,6 +14,7 @@ from open_data_contract_standard.model import OpenDataContractStandard, SchemaOb
 from mesh.contract.columns import check_handling, check_name, column_rules, custom_properties, read_column
 from mesh.contract.majors import as_older, current, is_older
 from mesh.contract.model import Column, Contract, Rule, Table
+from mesh.contract.nested import nested_rules
 from mesh.contract.quality import quality_rules
 from mesh.contract.reading import Document, Path_, read_document
 from mesh.contract.relations import relationship_rules
@@ -187,6 +188,7 @@ def _table(document: Document, path: Path_, given: SchemaObject, tables: frozens
             # The primary key already promises it; two rules would count each row twice.
             rules += column_rules(document, here, name, replace(column, unique=False))
         rules += quality_rules(document, here, entry.quality, name, columns, column, tables)
+        rules += nested_rules(document, here, entry, name, column, tables)
         if entry.enum:
             rules.append(_enum_rule(document, here, name, column, [value.value for value in entry.enum]))
     rules += quality_rules(document, path, given.quality, name, columns, None, tables)

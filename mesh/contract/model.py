@@ -25,7 +25,8 @@ Unit = Literal["rows", "percent"]
 Kind = Literal[
     "schema", "nullValues", "missingValues", "invalidValues", "duplicateValues", "rowCount", "pattern", "format",
     "minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
-    "sql", "relationship", "freshness", "unmet",
+    "minItems", "maxItems", "uniqueItems", "minProperties", "maxProperties", "requiredProperties",
+    "sql", "relationship", "freshness", "retention", "expectation", "unmet",
 ]  # fmt: skip
 
 OPERATORS = {
@@ -120,16 +121,24 @@ class Rule:
     @property
     def judges_nulls(self) -> bool:
         """True where a missing value can fail; all other rules judge only rows that have a value."""
+        if self.path:
+            return False
         return self.kind == "nullValues" or (
             self.kind == "missingValues" and None in self.arguments.get("missingValues", ())
         )
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """The way inside the column: fields by name, items of an array as `[]`; empty for the column itself."""
+        return tuple(self.arguments.get("path", ()))
 
 
 @dataclass(frozen=True)
 class Column:
     """One column of a published table.
 
-    `physical_type` is the DuckDB type as DuckDB reports it; `primary_key_position` starts at 1.
+    `physical_type` is the DuckDB type as DuckDB reports it; `primary_key_position` starts at 1. `children` are the
+    fields of an object, `items` what an array holds.
     """
 
     name: str
@@ -144,6 +153,8 @@ class Column:
     tags: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     custom: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    children: tuple[Column, ...] = ()
+    items: Column | None = None
 
 
 @dataclass(frozen=True)
