@@ -153,7 +153,7 @@ def publishing(quick: bool) -> list[Figure]:
                             speed.append(sum(file.bytes for file in files) / 1e6 / sealing)
                         with _replaced(module, "seal", lambda *_args, sealed=files: sealed):
                             started = time.perf_counter()
-                            publish(connection, mesh.postgres, contract, build, author="benchmark")
+                            publish(connection, mesh.postgres, mesh.project, contract, build, author="benchmark")
                             commits[name].append(time.perf_counter() - started)
         finally:
             from mesh import postgres

@@ -22,7 +22,7 @@ from mesh.ingest import Source, current_files, load_sources, pending_files
 from mesh.lake import LAKE
 from mesh.model import ModelDefinition, load_definition
 from mesh.project import Product
-from mesh.release import History, InputRelease
+from mesh.release import History, InputRelease, refusal
 from mesh.session import Mesh
 
 
@@ -160,6 +160,9 @@ def _step(
 
     if product.key not in history.newest:
         return build("no release yet")
+    refused = refusal(mesh.postgres, mesh.project, history, product.contract)
+    if refused is not None:
+        return Step(product, "blocked", refused)
     renewed = [key for key in product.inputs if key in building]
     if renewed:
         return build(f"{', '.join(renewed)} is built anew")

@@ -60,7 +60,7 @@ def published_assets(product: Product) -> dg.AssetsDefinition:
             if find_audit(opened.postgres, product.key, build.snapshot, contract.hash) is None:
                 audit_candidate(opened, product, build)
             with values_kept_out(product.key), opened.writer() as connection:
-                done = publish(connection, opened.postgres, contract, build, author=_author(context))
+                done = publish(connection, opened.postgres, opened.project, contract, build, author=_author(context))
         context.log.info(f"{done.reference} is served from snapshot {done.snapshot}")
         for table in contract.tables:
             yield dg.MaterializeResult(asset_key=keys[table.name], metadata=facts(done, table.name))

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from mesh.contract import Contract, load_contracts
+from mesh.contract import Contract, load_contracts, with_consumers
 from mesh.errors import NotFound, ProjectError
 
 
@@ -94,7 +94,8 @@ class DomainFile(_Odps):
 
 @dataclass(frozen=True)
 class Product:
-    """A product: its contract and the products it is made from, as `domain/product` keys.
+    """A product: its contract, with what its consumers expect of it, and the products it is made from, as
+    `domain/product` keys.
 
     Of its raw tables, `fed_by` are those whose every row is accounted for; of the others it is computed.
     """
@@ -216,7 +217,7 @@ def load_project(root: Path) -> Project:
     Raises:
         ProjectError, ContractError: a file is wrong; the message names file, line and field.
     """
-    contracts = load_contracts(root)
+    contracts = {key: with_consumers(root, contract) for key, contract in load_contracts(root).items()}
     by_id = {contract.id: key for key, contract in contracts.items()}
     domains = {}
     for path in sorted((root / "data_products").glob("*/domain.yaml")):

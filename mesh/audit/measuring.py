@@ -39,6 +39,8 @@ def measure_table(
         absent = [column for column in rule.columns if column not in present]
         if absent:
             measured[rule.id] = Measured(error=f"the column {absent[0]} is missing")
+        elif rule.kind == "unmet":
+            measured[rule.id] = Measured(error=str(rule.arguments["why"]))
         elif rule.kind == "schema":
             measured[rule.id] = _schema(table, present)
         elif rule.row_predicate or rule.kind in ("rowCount", "freshness"):

@@ -1,4 +1,4 @@
-"""Registered consumers: who relies on a product, on which of its columns, and where to reach them.
+"""Registered consumers: who relies on a product, on which of its columns and rules, and where to reach them.
 
 `contracts/<domain>/<product>.consumers/<name>.yaml`, one file per consumer beside the contract it relies on:
 
@@ -7,25 +7,35 @@
     contact: {email: analysts@example.org, webhook: "https://analysts.example.org/hooks/mesh"}
     events: [release, audit_failed]       # default: all of EVENTS
     columns: [amount, scheme]             # columns it relies on; table.column where the product has several tables
+    rules: [claims.amount.minimum]        # rules of the contract it relies on
+    schema:                               # what it expects beyond the contract, as the standard writes it
+      - name: claims
+        properties:
+          - name: amount
+            required: true
+            quality: [{metric: invalidValues, arguments: {validValues: [1, 2]}, mustBeLessThan: 1, unit: percent}]
+
+What it expects becomes rules of the producer's audit, named after the consumer.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
-from mesh.contract.model import Contract
+from mesh.contract.expectations import expected_columns, expected_rules
+from mesh.contract.model import Contract, Rule
 from mesh.contract.reading import Document, Path_, did_you_mean, read_yaml
 from mesh.errors import ContractError, NotFound
 
 EventKind = Literal["release", "audit_failed", "late", "deprecation"]
 EVENTS: tuple[EventKind, ...] = get_args(EventKind)
 
-KEYS = ("consumer", "description", "contact", "events", "columns")
+KEYS = ("consumer", "description", "contact", "events", "columns", "rules", "schema")
 CONTACT_KEYS = ("email", "webhook")
 NAME = re.compile(r"[a-z][a-z0-9_-]*")
 # The pattern by which HTML checks an address: no display name, no comment, nothing that could start a header line.
@@ -40,6 +50,8 @@ class Consumer:
         product: `domain/product`.
         email, webhook: where it is told of `events`; at least one. A webhook's address may hold a secret.
         columns: columns it relies on, as `table.column`.
+        rules: ids of rules of the contract that it relies on.
+        expects: rules of its own, which the producer's audit runs.
     """
 
     name: str
@@ -48,6 +60,8 @@ class Consumer:
     webhook: str | None = field(repr=False)
     events: tuple[EventKind, ...]
     columns: tuple[str, ...]
+    rules: tuple[str, ...]
+    expects: tuple[Rule, ...]
     description: str
     path: Path
 
@@ -90,16 +104,47 @@ def read_consumer(file: Path, contract: Contract) -> Consumer:
     if not isinstance(contact, dict) or not contact:
         document.fail(("contact",), "This must say where the consumer is reached.", ", ".join(CONTACT_KEYS))
     _known(document, ("contact",), contact, CONTACT_KEYS)
+    expects = tuple(expected_rules(document, contract, str(name)))
     return Consumer(
         name=str(name),
         product=contract.name,
         email=_checked(document, ("contact", "email"), is_address, "NAME@HOST, one address"),
         webhook=_checked(document, ("contact", "webhook"), is_webhook, "https://HOST/PATH, or http://"),
         events=_events(document),
-        columns=tuple(_columns(document, contract)),
+        columns=tuple(dict.fromkeys((*_columns(document, contract), *expected_columns(document)))),
+        rules=tuple(_rules(document, contract)),
+        expects=expects,
         description=_text(document, ("description",)) or "",
         path=file,
     )
+
+
+def with_consumers(root: Path, contract: Contract) -> Contract:
+    """The contract with the rules that registered consumers expect of it: what an audit holds a candidate against.
+
+    Its text and hash stay those of the file. A consumer that relies on what the contract does not have becomes a rule
+    that fails and says so, for the producer to see before anything is published.
+    """
+    expected: list[Rule] = []
+    for file in sorted(folder(root, contract.name).glob("*.y*ml")):
+        try:
+            expected += read_consumer(file, contract).expects
+        except ContractError as error:
+            expected.append(_unmet(contract, file, error))
+    if not expected:
+        return contract
+    tables = (
+        replace(table, rules=(*table.rules, *(rule for rule in expected if rule.table == table.name)))
+        for table in contract.tables
+    )
+    return replace(contract, tables=tuple(tables))
+
+
+def _unmet(contract: Contract, file: Path, error: ContractError) -> Rule:
+    table = contract.tables[0].name
+    place = f"contracts/{contract.name}.consumers/{file.name}" + (f":{error.line}" if error.line else "")
+    why = ": ".join(part for part in (place, error.field, error.what) if part).rstrip(".")
+    return Rule(f"{table}.for_{file.stem}", table, (), "unmet", f"What {file.stem} relies on is there.", {"why": why})
 
 
 def is_address(text: str) -> bool:
@@ -140,6 +185,15 @@ def _columns(document: Document, contract: Contract) -> Iterator[str]:
             what = f"{contract.name} has no column `{given}`{did_you_mean(given, options)}."
             document.fail(("columns", i), what, ", ".join(options))
         yield name
+
+
+def _rules(document: Document, contract: Contract) -> Iterator[str]:
+    known = [rule.id for rule in contract.rules]
+    for i, given in enumerate(_texts(document, "rules")):
+        if given not in known:
+            what = f"{contract.name} has no rule `{given}`{did_you_mean(given, known)}."
+            document.fail(("rules", i), what, f"the rules that `mesh contract show {contract.name}` lists")
+        yield given
 
 
 def _known(document: Document, path: Path_, data: dict[str, Any], allowed: tuple[str, ...]) -> None:

@@ -24,7 +24,7 @@ Unit = Literal["rows", "percent"]
 Kind = Literal[
     "schema", "nullValues", "missingValues", "invalidValues", "duplicateValues", "rowCount", "pattern", "format",
     "minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
-    "sql", "relationship", "freshness",
+    "sql", "relationship", "freshness", "unmet",
 ]  # fmt: skip
 
 OPERATORS = {

@@ -3,6 +3,7 @@
 A release is a view repointed to one lake snapshot, with its record in the same lake transaction.
 """
 
+from mesh.release.admission import Base, at_revision, base_of, base_release, compared, refusal
 from mesh.release.bookkeeping import (
     Build,
     RecordedAudit,
@@ -20,12 +21,17 @@ from mesh.release.publish import audit_failed, publish, rollback
 from mesh.release.record import InputRelease, Release, parse_reference
 
 __all__ = [
+    "Base",
     "Build",
     "History",
     "InputRelease",
     "RecordedAudit",
     "Release",
+    "at_revision",
     "audit_failed",
+    "base_of",
+    "base_release",
+    "compared",
     "failed_audits",
     "find_audit",
     "find_build",
@@ -37,5 +43,6 @@ __all__ = [
     "read_history",
     "record_audit",
     "record_build",
+    "refusal",
     "rollback",
 ]

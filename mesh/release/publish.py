@@ -19,6 +19,8 @@ from mesh.errors import AuditFailed, PublishRefused
 from mesh.failpoints import reached
 from mesh.lake import LAKE, create_schema, current_snapshot, seal
 from mesh.postgres import Postgres
+from mesh.project import Project
+from mesh.release.admission import admit
 from mesh.release.bookkeeping import Build, find_audit
 from mesh.release.history import History, read_history, read_whole
 from mesh.release.record import Release, SealedFileRecord
@@ -27,21 +29,28 @@ ATTEMPTS = 2
 
 
 def publish(
-    connection: duckdb.DuckDBPyConnection, postgres: Postgres, contract: Contract, build: Build, *, author: str
+    connection: duckdb.DuckDBPyConnection,
+    postgres: Postgres,
+    project: Project,
+    contract: Contract,
+    build: Build,
+    *,
+    author: str,
 ) -> Release:
     """Release a built and audited candidate.
 
     Args:
         connection: a writer; must not be inside a transaction.
+        project: tells who relies on the product, where its contract changed.
         build: the candidate; its snapshot is what consumers will see.
         author: who publishes, kept as the commit's author.
 
     Raises:
         AuditFailed: the contract's audit of this snapshot failed.
-        PublishRefused: there is no audit of this snapshot under this contract, a newer candidate is
-            already released, or another publisher won twice in a row.
+        PublishRefused: there is no audit of this snapshot under this contract, the contract's version does not
+            admit how it changed, a newer candidate is already released, or another publisher won twice in a row.
     """
-    product = f"{contract.domain}/{contract.product}"
+    product = contract.name
     audit = find_audit(postgres, product, build.snapshot, contract.hash)
     if audit is None:
         raise PublishRefused(
@@ -56,6 +65,7 @@ def publish(
     reached("publish.sealed", product)
 
     def record(history: History) -> Release:
+        admit(postgres, project, history, contract)
         newest = history.newest.get(product)
         served = history.served.get(product)
         if newest is not None and served is not None and newest.snapshot == build.snapshot != served.snapshot:

@@ -8,12 +8,13 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+import yaml
 
 from mesh.audit import Audit, audit, quarantine
 from mesh.contract import Contract
 from mesh.lake import current_snapshot
 from mesh.release import Build, Release, publish, record_audit, record_build
-from mesh.session import Mesh
+from mesh.session import Mesh, open_mesh
 
 CONTRACT = """\
 apiVersion: v3.1.0
@@ -69,6 +70,27 @@ class Shop:
     def contract(self) -> Contract:
         return self.mesh.project.product(KEY).contract
 
+    def edited(self, *changes: tuple[str, str], consumer: str | None = None) -> Shop:
+        """The same mesh after an edit of its contract, or with a registered consumer, as a new process sees it.
+
+        Args:
+            changes: texts of the contract and what stands there now; a new version goes into domain.yaml too.
+            consumer: the text of `contracts/shop/orders.consumers/till.yaml`.
+        """
+        root = self.mesh.settings.project
+        file, domain = root / f"contracts/{KEY}.yaml", root / "data_products/shop/domain.yaml"
+        text = file.read_text()
+        for old, new in changes:
+            assert old in text
+            text = text.replace(old, new)
+        file.write_text(text)
+        domain.write_text(DOMAIN.replace("name: orders, version: 1.0.0", f"name: orders, version: {_version(text)}"))
+        if consumer is not None:
+            place = root / f"contracts/{KEY}.consumers/till.yaml"
+            place.parent.mkdir(exist_ok=True)
+            place.write_text(consumer)
+        return Shop(open_mesh(self.mesh.settings))
+
     def build(self, amounts: Sequence[int | None], *, label: str = "x") -> Build:
         """A candidate with an order and a line per amount, quarantined and recorded, not yet audited."""
         rows = ", ".join(f"({i}, {'null' if a is None else a})" for i, a in enumerate(amounts))
@@ -110,7 +132,7 @@ class Shop:
 
     def publish(self, build: Build) -> Release:
         with self.mesh.writer() as connection:
-            return publish(connection, self.mesh.postgres, self.contract, build, author="tester")
+            return publish(connection, self.mesh.postgres, self.mesh.project, self.contract, build, author="tester")
 
     def release(self, amounts: Sequence[int | None], *, label: str = "x") -> Release:
         """Build, audit and publish."""
@@ -126,6 +148,10 @@ class Shop:
         finally:
             connection.close()
         return [row[0] for row in rows]
+
+
+def _version(contract: str) -> str:
+    return str(yaml.safe_load(contract)["version"])
 
 
 @pytest.fixture
