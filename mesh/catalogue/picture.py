@@ -8,8 +8,8 @@ from typing import Literal
 
 from mesh.catalogue.gathering import Catalogue, Entry
 
-WIDTH, HEIGHT, ACROSS, DOWN, EDGE = 200, 46, 64, 14, 4
-LETTERS = 26
+WIDTH, HEIGHT, ACROSS, DOWN, EDGE = 184, 46, 56, 14, 4
+LETTERS = 22
 MOST = 40
 """A picture of more boxes is reduced to the product's direct neighbours."""
 
@@ -55,13 +55,10 @@ def picture(catalogue: Catalogue, entry: Entry) -> Picture:
         levels = {key: 0, **dict.fromkeys(reads[key], -1), **dict.fromkeys(read_by.get(key, ()), 1)}
     kinds: dict[str, BoxKind] = {name: "focus" if name == key else "product" for name in levels}
     arrows = {(upstream, name) for name in levels for upstream in reads[name] if upstream in levels}
-    for name in [name for name, level in levels.items() if level <= 0 and (not reduced or name == key)]:
-        product = catalogue.entries[name].product
-        for table in product.raw_tables:
-            raw = f"{product.build_schema}.{table}"
-            levels[raw] = min(levels.get(raw, 0), levels[name] - 1)
-            kinds[raw] = "raw"
-            arrows.add((raw, name))
+    for table in entry.product.raw_tables:
+        raw = f"{entry.product.build_schema}.{table}"
+        levels[raw], kinds[raw] = -1, "raw"
+        arrows.add((raw, key))
     for consumer in entry.consumers:
         name = f"{consumer.name} (consumer)"
         levels[name], kinds[name] = 1, "consumer"

@@ -38,11 +38,12 @@ def sample_queries(connection: duckdb.DuckDBPyConnection, contract: Contract, re
 
 
 def _written(contract: Contract, release: Release) -> Iterator[Query]:
-    tables = {table.name: table for table in contract.tables}
-    for name, view in zip(release.tables, release.views, strict=True):
-        if name not in tables:
+    views = dict(zip(release.tables, release.views, strict=True))
+    for table in contract.tables:
+        name = table.name
+        if name not in views:
             continue
-        table = tables[name]
+        view = views[name]
         columns = [column for column in table.columns
                    if column.name in release.columns[name] and covers(OPEN, column.classification)]  # fmt: skip
         of = f" of {name}" if len(release.tables) > 1 else ""

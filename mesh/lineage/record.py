@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mesh.postgres import Postgres
 
 _TRIES = """
-    select build.body, build.built_at, audit.body, audit.audited_at
+    select distinct on (build.snapshot) build.body, build.built_at, audit.body, audit.audited_at
     from mesh.build
     left join lateral (
         select body, audited_at from mesh.audit
@@ -22,7 +22,7 @@ _TRIES = """
         order by audit.id desc limit 1
     ) audit on true
     where build.product = %s
-    order by build.id
+    order by build.snapshot, build.id desc
 """
 
 
@@ -37,7 +37,7 @@ class Try:
 
 
 def tries(postgres: Postgres, product: str) -> tuple[Try, ...]:
-    """Every candidate of a product, oldest first."""
+    """Every candidate of a product, oldest first; of one that was recorded twice the newer record."""
     with postgres.cursor() as cursor:
         cursor.execute(_TRIES, (product,))
         return tuple(
