@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from mesh.access.log import Access, read_accesses
+from mesh.access.log import Usage, read_usage
 from mesh.audit import Audit
 from mesh.catalogue.queries import Query, sample_queries
 from mesh.contract import Consumer, Contract, ServiceLevel
@@ -22,16 +22,6 @@ from mesh.release.history import read_whole
 if TYPE_CHECKING:
     from mesh.postgres import Postgres
     from mesh.session import Mesh
-
-
-@dataclass(frozen=True)
-class Usage:
-    """How often a role looked at values of rows, how many rows were shown, and when last."""
-
-    role: str
-    looks: int
-    rows: int
-    last: datetime
 
 
 @dataclass(frozen=True)
@@ -119,12 +109,12 @@ def gather(mesh: Mesh) -> Catalogue:
         ProjectError, ContractError: a file of the mesh is wrong; the message names it.
     """
     project, history = mesh.project, mesh.history()
-    accesses = read_accesses(mesh.postgres)
+    usage = read_usage(mesh.postgres)
     served = {key: read_whole(mesh.postgres, release) for key, release in history.served.items()
               if key in project.products}  # fmt: skip
     queries = _queries(mesh, project, served)
     entries = {
-        key: _entry(project, mesh.postgres, history, product, served.get(key), queries.get(key, ()), accesses)
+        key: _entry(project, mesh.postgres, history, product, served.get(key), queries.get(key, ()), usage)
         for key, product in sorted(project.products.items())
     }
     return Catalogue(project, entries)
@@ -139,7 +129,7 @@ def stamp(mesh: Mesh) -> str:
             digest.update(f"{path}\0{found.st_mtime_ns}\0{found.st_size}\n".encode())
     with mesh.postgres.cursor() as cursor:
         cursor.execute(
-            "select (select max(id) from mesh.audit), (select max(id) from mesh.access_log), "
+            "select (select max(id) from mesh.audit), (select sum(looks) from mesh.usage), "
             "to_regclass('public.ducklake_snapshot') is not null"
         )
         audit, access, lake = cursor.fetchone()
@@ -158,7 +148,7 @@ def _entry(
     product: Product,
     served: Release | None,
     queries: Sequence[Query],
-    accesses: Iterable[Access],
+    usage: Iterable[Usage],
 ) -> Entry:
     consumers, unreadable = _consumers(project, product)
     return Entry(
@@ -169,7 +159,7 @@ def _entry(
         consumers=consumers,
         unreadable=unreadable,
         downstream=tuple(sorted(project.downstream(product.key))),
-        usage=_usage(product.key, accesses),
+        usage=tuple(each for each in usage if each.product == product.key),
         queries=tuple(queries),
     )
 
@@ -183,18 +173,6 @@ def _consumers(project: Project, product: Product) -> tuple[tuple[Consumer, ...]
         except ContractError as error:
             wrong.append(f"{file.name}: {error.what}")
     return tuple(found), tuple(wrong)
-
-
-def _usage(key: str, accesses: Iterable[Access]) -> tuple[Usage, ...]:
-    """Looks at values of rows, added up by role; who looked and for what stays in the access log."""
-    by_role: dict[str, list[Access]] = {}
-    for access in accesses:
-        if access.look.product == key:
-            by_role.setdefault(access.look.role, []).append(access)
-    return tuple(
-        Usage(role, len(found), sum(access.look.rows for access in found), max(access.at for access in found))
-        for role, found in sorted(by_role.items())
-    )
 
 
 def _queries(mesh: Mesh, project: Project, served: Mapping[str, Release]) -> dict[str, tuple[Query, ...]]:

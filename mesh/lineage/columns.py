@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from sqlglot import exp
     from sqlglot.lineage import Node
+    from sqlglot.optimizer.scope import Scope
 
 Kind = Literal["identity", "transformation", "aggregation"]
 KINDS: tuple[Kind, ...] = ("identity", "transformation", "aggregation")
@@ -111,18 +112,18 @@ class Tracer:
         from sqlglot.optimizer.scope import build_scope
 
         try:
-            query = parse_one(self._queries[table], dialect=DIALECT)
+            parsed = parse_one(self._queries[table], dialect=DIALECT)
             query = qualify(
-                query,
+                parsed,
                 dialect=DIALECT,
-                schema=self._schema(query),
+                schema=self._schema(parsed),
                 validate_qualify_columns=False,
                 quote_identifiers=False,
             )
             scope = build_scope(query)
         except Exception as error:  # whatever goes wrong here must not stop a release
             return self._unreadable(table, type(error).__name__)
-        if scope is None:
+        if scope is None or not isinstance(query, exp.Query):
             return self._unreadable(table, "no SELECT")
         if query.find(exp.Columns) or "*" in query.named_selects:
             return self._unreadable(table, "its columns are not written out")
@@ -132,11 +133,11 @@ class Tracer:
         reason = f"the query of {_short(table)} cannot be traced ({why})"
         return tuple(ColumnLineage(column, (), reason) for column in self._columns(table))
 
-    def _column(self, name: str, scope: object, query: exp.Expression) -> ColumnLineage:
+    def _column(self, name: str, scope: Scope, query: exp.Query) -> ColumnLineage:
         from sqlglot.lineage import lineage
 
         try:
-            root = lineage(name, query, None, dialect=DIALECT, scope=scope, trim_selects=False, copy=False)
+            root = lineage(name, query, {}, dialect=DIALECT, scope=scope, trim_selects=False, copy=False)
         except Exception as error:  # as above
             return ColumnLineage(name, (), f"the expression cannot be traced ({type(error).__name__})")
         found: dict[tuple[str, str], Kind] = {}
@@ -145,7 +146,7 @@ class Tracer:
         sources = tuple(ColumnSource(table, column, kind) for (table, column), kind in sorted(found.items()))
         return ColumnLineage(name, sources, "; ".join(dict.fromkeys(reasons)))
 
-    def _schema(self, query: exp.Expression) -> dict[str, object]:
+    def _schema(self, query: exp.Expr) -> dict[str, object]:
         """What the query may refer to, nested as sqlglot takes it; every type stands as text, for none is looked at."""
         from sqlglot import exp
 
@@ -189,7 +190,7 @@ def _walk(node: Node, kind: Kind, found: dict[tuple[str, str], Kind], reasons: l
         _walk(upstream, here, found, reasons)
 
 
-def _kind(expression: exp.Expression) -> Kind:
+def _kind(expression: exp.Expr) -> Kind:
     from sqlglot import exp
 
     value = expression.unalias()

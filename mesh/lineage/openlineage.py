@@ -59,7 +59,8 @@ def to_json(event: RunEvent) -> str:
     """An event as one line of JSON, keys in order."""
     from openlineage.client.serde import Serde
 
-    return Serde.to_json(event)
+    line: str = Serde.to_json(event)
+    return line
 
 
 def transport() -> OpenLineageClient:
