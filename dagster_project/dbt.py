@@ -110,6 +110,11 @@ def code_digest(manifest: Mapping[str, Any], unique_ids: Iterable[str], variable
     return hashlib.sha256(json.dumps([parts, named], sort_keys=True, default=str).encode()).hexdigest()
 
 
+def compiled_file(mesh: Mesh, node: Mapping[str, Any]) -> Path:
+    """Where dbt leaves the text of a model as it last built it: macros gone, names of tables in full."""
+    return _target(mesh) / "compiled" / str(node["package_name"]) / str(node["original_file_path"])
+
+
 def build(mesh: Mesh, unique_ids: Iterable[str], *, inputs_at: int) -> tuple[ModelTiming, ...]:
     """Build these models with every upstream product pinned at snapshot `inputs_at`.
 

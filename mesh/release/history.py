@@ -14,8 +14,8 @@ from mesh.errors import NotFound
 from mesh.postgres import Postgres
 from mesh.release.record import MARK, Release
 
-# The two large parts of a record; a listing leaves them in the catalog.
-HEAVY = ("files", "contract_text")
+# The large parts of a record; a listing leaves them in the catalog.
+HEAVY = ("files", "contract_text", "lineage")
 
 _CATALOG_EXISTS = "select to_regclass('public.ducklake_snapshot_changes') is not null"
 _RECORDS = """
@@ -82,12 +82,12 @@ class History:
 
 
 def read_history(postgres: Postgres) -> History:
-    """The releases of the mesh, without manifests and contract texts."""
+    """The releases of the mesh, without manifests, contract texts and lineage of columns."""
     return History(_read(postgres, HEAVY))
 
 
 def read_whole(postgres: Postgres, release: Release) -> Release:
-    """The same release with its file manifest and contract text."""
+    """The same release with its file manifest, contract text and lineage of columns."""
     return _read(postgres, (), release.commit)[0]
 
 

@@ -100,6 +100,7 @@ def publish(
             audit=_summary(audit),
             seconds=build.seconds,
             details=build.details,
+            lineage=build.lineage,
             files=tuple(SealedFileRecord(**vars(file)) for file in files),
         )
 

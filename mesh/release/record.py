@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from mesh.contract.majors import published_name
 from mesh.errors import UsageError
+from mesh.lineage import ColumnLineage
 
 MARK = "insight-mesh/release/1"
 """First value of every record: tells our commits from any other commit of the lake."""
@@ -61,6 +62,7 @@ class Release(_Frozen):
         accounting: how source rows add up, where the product has source files.
         content: an order-independent digest per table.
         audit: verdict, counts and the failed or warning rules.
+        lineage: where the columns of each table come from.
     """
 
     mark: str = MARK
@@ -85,6 +87,7 @@ class Release(_Frozen):
     audit: dict[str, Any]
     seconds: float = 0.0
     details: dict[str, Any] = {}
+    lineage: dict[str, tuple[ColumnLineage, ...]] = {}
     files: tuple[SealedFileRecord, ...] = ()
     contract_text: str = ""
     # Known once committed, so never part of the stored record:
