@@ -20,6 +20,7 @@ from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.scanner import Scanner, ScannerError
 
 from mesh.errors import ContractError
 
@@ -38,6 +39,25 @@ type_words = {
 API_VERSIONS = ("v3.1.0", "v3.2.0")
 
 Path_ = tuple[str | int, ...]
+
+DEEPEST = 100
+"""Brackets and indents within each other; a contract needs a dozen, and the reader's time grows with their square."""
+
+
+class _Scanner(Scanner):
+    """The scanner of the YAML reader with an end to its patience."""
+
+    def fetch_flow_collection_start(self, TokenClass: Any, to_push: str) -> None:
+        self._stop_at(len(self.flow_context))
+        super().fetch_flow_collection_start(TokenClass, to_push)
+
+    def add_indent(self, column: int) -> bool:
+        self._stop_at(len(self.indents))
+        return bool(super().add_indent(column))
+
+    def _stop_at(self, depth: int) -> None:
+        if depth >= DEEPEST:
+            raise ScannerError(None, None, f"nested too deeply, more than {DEEPEST} levels", self.reader.get_mark())
 
 
 @dataclass
@@ -125,7 +145,9 @@ def read_yaml(content: bytes, file: Path, *, holds: str, allowed: str) -> Docume
         with warnings.catch_warnings():
             # Anchors mean nothing here: their aliases are refused.
             warnings.simplefilter("ignore", ReusedAnchorWarning)
-            node = YAML(typ="safe", pure=True).compose(text)
+            reader = YAML(typ="safe", pure=True)
+            reader.Scanner = _Scanner
+            node = reader.compose(text)
         if not isinstance(node, MappingNode):
             raise ContractError(f"There is no {holds} in this file.", file=file, allowed=allowed)
         document.data = _plain(document, node, (), set())
