@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -11,19 +10,10 @@ from typing import Any
 import duckdb
 
 from mesh.audit.candidate import Candidate, RuleError, safe_message
+from mesh.audit.custom import run_expectations
+from mesh.audit.measured import Measured
 from mesh.contract.model import Contract, Rule, Table
 from mesh.contract.predicates import COMPARISONS, has_values, literal, quoted
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What a rule saw: failing of judged rows, or one number; `error` where it could not be run."""
-
-    failing: int | None = None
-    rows: int | None = None
-    number: int | float | Decimal | None = None
-    detail: str = ""
-    error: str | None = None
 
 
 def measure_table(
@@ -36,6 +26,7 @@ def measure_table(
         return None, {rule.id: missing for rule in table.rules}
     measured: dict[str, Measured] = {}
     scanned: list[Rule] = []
+    custom: list[Rule] = []
     for rule in table.rules:
         absent = [column for column in rule.columns if column not in present]
         if absent:
@@ -44,12 +35,14 @@ def measure_table(
             measured[rule.id] = Measured(error=str(rule.arguments["why"]))
         elif rule.kind == "schema":
             measured[rule.id] = _schema(table, present)
+        elif rule.kind == "expectation":
+            custom.append(rule)
         elif rule.row_predicate or rule.kind in ("rowCount", "freshness"):
             scanned.append(rule)
         else:
             measured[rule.id] = _alone(candidate, contract, rule)
     rows, seen = _scan(candidate, table.name, scanned, now)
-    return rows, measured | seen
+    return rows, measured | seen | run_expectations(candidate, table.name, custom, tuple(present))
 
 
 def _schema(table: Table, present: dict[str, str]) -> Measured:

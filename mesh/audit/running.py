@@ -13,7 +13,8 @@ from fractions import Fraction
 import duckdb
 
 from mesh.audit.candidate import Candidate
-from mesh.audit.measuring import Measured, measure_table
+from mesh.audit.measured import Measured
+from mesh.audit.measuring import measure_table
 from mesh.audit.results import Audit, Quarantined, RuleResult, Status, verdict_of
 from mesh.contract.model import Contract, Rule
 
@@ -75,6 +76,9 @@ def judge(rule: Rule, seen: Measured, aside: Quarantined | None = None) -> RuleR
     if seen.error is not None:
         status: Status = "error"
         message = f"The rule could not be run: {seen.error}."
+    elif seen.passed is not None:
+        observed = failing
+        status, message = _status(seen.passed), f"{seen.detail}."
     elif failing is not None:
         rows = seen.rows or 0
         share = Fraction(100 * failing, rows) if rows else Fraction(0)

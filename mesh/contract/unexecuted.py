@@ -8,6 +8,7 @@ from typing import Any
 from open_data_contract_standard.model import DataQuality, SchemaProperty
 
 from mesh.contract.columns import executed_option
+from mesh.contract.expectation import is_great_expectations
 from mesh.contract.model import Contract
 from mesh.contract.reading import field_name
 from mesh.contract.service import AGES
@@ -96,7 +97,7 @@ def _quality(place: str, entries: Iterable[DataQuality] | None) -> Iterator[tupl
         here = field_name((place, "quality", i))
         if given.type == "text":
             yield here, "text is for people; write it as a library or sql rule to have it checked"
-        elif given.type == "custom":
+        elif given.type == "custom" and not is_great_expectations(given.engine):
             yield here, f"rules of the engine {given.engine} are not run"
         if given.schedule or given.scheduler:
             yield f"{here}.schedule", "rules run at every audit"
