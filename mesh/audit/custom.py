@@ -118,7 +118,12 @@ def _needed(rules: Sequence[Rule], present: Sequence[str]) -> list[str]:
 
 def _frame(candidate: Candidate, table: str, columns: Sequence[str]) -> pd.DataFrame:
     names = ", ".join(quoted(name) for name in columns)
-    return candidate.con.sql(f"select {names} from {candidate.table(table)}").df()
+    frame = candidate.con.sql(f"select {names} from {candidate.table(table)}").df()
+    for name, kind in frame.dtypes.items():
+        # Great Expectations trips over pandas' own missing value, which stands in whole numbers and truth values.
+        if str(kind)[:1] in "IU" or str(kind) == "boolean":
+            frame[name] = frame[name].astype("object" if str(kind) == "boolean" else "float64")
+    return frame
 
 
 def _run(rule: Rule, frame: pd.DataFrame) -> Measured:

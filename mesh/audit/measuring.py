@@ -37,7 +37,7 @@ def measure_table(
             measured[rule.id] = _schema(table, present)
         elif rule.kind == "expectation":
             custom.append(rule)
-        elif rule.row_predicate or rule.kind in ("rowCount", "freshness"):
+        elif rule.row_predicate or rule.kind in ("rowCount", "freshness", "retention"):
             scanned.append(rule)
         else:
             measured[rule.id] = _alone(candidate, contract, rule)
@@ -91,7 +91,7 @@ def _scan_together(
         found = [known[place] for place in places[rule.id]]
         if rule.kind == "rowCount":
             seen[rule.id] = Measured(number=found[0], rows=found[0])
-        elif rule.kind == "freshness":
+        elif rule.kind in ("freshness", "retention"):
             seen[rule.id] = Measured(number=_age(found[1], rule, now), rows=found[0])
         elif rule.kind == "nullValues" and len(found) == 2:
             seen[rule.id] = Measured(failing=found[1] - found[0], rows=found[1])
@@ -134,8 +134,8 @@ def _statistics(rule: Rule) -> list[str]:
         return [everything]
     column = quoted(rule.columns[0])
     judged = everything if rule.judges_nulls else f"count({column})"
-    if rule.kind == "freshness":
-        return [everything, f"epoch(max({column}))"]
+    if rule.kind in ("freshness", "retention"):
+        return [everything, f"epoch({'max' if rule.kind == 'freshness' else 'min'}({column}))"]
     if rule.path:
         return [judged]
     if rule.kind == "nullValues":
@@ -148,7 +148,7 @@ def _statistics(rule: Rule) -> list[str]:
 
 
 def _age(newest: float | None, rule: Rule, now: datetime) -> float | None:
-    """Seconds from the newest value to `now`; a plain date counts from its end, so that today is never late."""
+    """Seconds from the newest or oldest value to `now`; a date counts from its end, so that today is never late."""
     if newest is None:
         return None
     if rule.arguments["logicalType"] == "date":

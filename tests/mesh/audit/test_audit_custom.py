@@ -25,7 +25,8 @@ def terms(*rules: str, column: str = "") -> Contract:
 
 ROWS = "(1, 2, 'secret'), (3, 2, 'x'), (null, 2, null), (5, 9, 'x')"
 RULES = terms(
-    "{type: expect_column_pair_values_a_to_be_greater_than_b, kwargs: {column_A: b, column_B: a, or_equal: true}}",
+    "{type: expect_column_pair_values_a_to_be_greater_than_b, kwargs: {column_A: b, column_B: a, or_equal: true, "
+    "ignore_row_if: either_value_is_missing}}",
     "{type: expect_table_row_count_to_be_between, kwargs: {minValue: 5, maxValue: 9}}",
     "{expectation_type: expect_column_max_to_be_between, kwargs: {column: a, max_value: 5}}",
     '"type: expect_table_columns_to_match_set\\nkwargs: {column_set: [a, b, word]}"',
