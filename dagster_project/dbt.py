@@ -167,7 +167,11 @@ def _check_homes(mesh: Mesh, schemas: Mapping[str, str]) -> None:
     DuckLake was seen to write a view into another domain's schema (duckdb/ducklake#1248), where everybody would read
     it. One model at a time keeps that from happening; this is for the case that it does.
     """
-    found = homes(mesh.postgres, schemas)
+    served = {view for release in mesh.history().served.values() for view in release.views}
+    found = {
+        name: {schema for schema in there if f"{schema}.{name}" not in served}
+        for name, there in homes(mesh.postgres, schemas).items()
+    }
     lost = sorted(name for name, schema in schemas.items() if found.get(name) != {schema})
     if not lost:
         return

@@ -218,7 +218,7 @@ def _relations(mesh: Mesh) -> Any:
 
     def relation_for(key: str) -> str:
         product = products[key]
-        return f"{INPUTS}.{product.domain}.{product.contract.tables[0].name}_v{product.contract.major}"
+        return f"{INPUTS}.{product.contract.view(product.contract.tables[0])}"
 
     return relation_for
 
@@ -228,7 +228,7 @@ def _published(key: str) -> dg.AssetKey:
     from dagster_project.resources import process_mesh
 
     upstream = process_mesh().project.product(key)
-    return dg.AssetKey([upstream.domain, f"{upstream.contract.tables[0].name}_v{upstream.contract.major}"])
+    return dg.AssetKey(upstream.contract.view(upstream.contract.tables[0]).split("."))
 
 
 def _write(

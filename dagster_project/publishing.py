@@ -103,7 +103,7 @@ def _description(product: Product, table: Table) -> str:
     return (
         f"{(table.description or product.description).strip()}\n\n"
         f"**Contract** `{contract.id}` {contract.version} ({contract.status}) · **Made from** {reads} · "
-        f"**Query** `select * from {product.domain}.{table.name}_v{contract.major}`"
+        f"**Query** `select * from {contract.view(table)}`"
     )
 
 

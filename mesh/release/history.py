@@ -37,8 +37,18 @@ class History:
 
     @cached_property
     def served(self) -> dict[str, Release]:
-        """Per product the release its public view points to now (the last publish or rollback)."""
-        return {release.product: release for release in self.releases}
+        """Per product the release its public view points to now (the last publish or rollback).
+
+        What was retired is served no more.
+        """
+        last = {release.product: release for release in self.releases}
+        return {product: release for product, release in last.items() if release.kind != "retired"}
+
+    @cached_property
+    def retired(self) -> dict[str, Release]:
+        """Per product that is served no more the record of its end."""
+        last = {release.product: release for release in self.releases}
+        return {product: release for product, release in last.items() if release.kind == "retired"}
 
     @cached_property
     def newest(self) -> dict[str, Release]:

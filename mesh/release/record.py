@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from mesh.contract.majors import published_name
 from mesh.errors import UsageError
 from mesh.lineage import ColumnLineage
 
@@ -48,7 +49,7 @@ class SealedFileRecord(_Frozen):
 
 
 class Release(_Frozen):
-    """One publish or rollback of a product.
+    """One publish, rollback or retirement of a product.
 
     Attributes:
         release: 1, 2, 3, ... per product; a rollback repeats the number it went back to.
@@ -65,7 +66,7 @@ class Release(_Frozen):
     """
 
     mark: str = MARK
-    kind: Literal["release", "rollback"] = "release"
+    kind: Literal["release", "rollback", "retired"] = "release"
     product: str
     release: int
     contract_version: str
@@ -110,7 +111,7 @@ class Release(_Frozen):
     def views(self) -> tuple[str, ...]:
         """The public views that this release repointed."""
         domain = self.product.split("/")[0]
-        return tuple(f"{domain}.{table}_v{self.major}" for table in self.tables)
+        return tuple(f"{domain}.{published_name(table, self.major)}" for table in self.tables)
 
     def as_input(self) -> InputRelease:
         return InputRelease(product=self.product, release=self.release, snapshot=self.snapshot)
