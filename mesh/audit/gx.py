@@ -40,13 +40,13 @@ class Expected:
 def expected(rule: Rule) -> Expected | None:
     """The expectation that says the same as a rule, down to its threshold, or None where there is none.
 
-    None: schema, sql, relationship, freshness and multipleOf rules; lists of missing values with null in them; pattern
-    and value list in one rule; value lists of dates; patterns in syntax of RE2's own; thresholds in rows other than
-    none; percentages from below.
+    None: rules inside a column; schema, sql, relationship, freshness and multipleOf rules; lists of missing values with
+    null in them; pattern and value list in one rule; value lists of dates; patterns in syntax of RE2's own; thresholds
+    in rows other than none; percentages from below.
     """
     if rule.kind == "rowCount":
         return _row_count(rule.threshold)
-    if rule.kind == "schema":
+    if rule.kind == "schema" or rule.path:
         return None
     share = mostly(rule.threshold)
     described = _describe(rule)

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 import duckdb
 
 from mesh.audit.candidate import Candidate, RuleError, safe_message
 from mesh.contract.model import Contract, Rule, Table
-from mesh.contract.predicates import has_values, quoted
+from mesh.contract.predicates import COMPARISONS, has_values, literal, quoted
 
 
 @dataclass(frozen=True)
@@ -85,30 +86,72 @@ def _scan(candidate: Candidate, table: str, rules: Sequence[Rule], now: datetime
 def _scan_together(
     candidate: Candidate, table: str, rules: Sequence[Rule], now: datetime
 ) -> tuple[int, dict[str, Measured]]:
-    terms = {"count(*)": 0}
-
-    def ask(term: str) -> int:
-        return terms.setdefault(term, len(terms))
-
-    places: dict[str, tuple[int, int]] = {}
-    for rule in rules:
-        if rule.kind == "freshness":
-            places[rule.id] = (ask(f"epoch(max({quoted(rule.columns[0])}))"), ask("count(*)"))
-        elif rule.row_predicate:
-            judged = "count(*)" if rule.judges_nulls else f"count({quoted(rule.columns[0])})"
-            places[rule.id] = (ask(f"count(*) filter (where {rule.row_predicate})"), ask(judged))
-    row = candidate.con.execute(f"select {', '.join(terms)} from {candidate.table(table)}").fetchone()
-    assert row is not None
+    """Numbers that the lake's statistics may hold, then one scan for the rules that these do not settle."""
+    source = candidate.table(table)
+    asked = _Terms()
+    asked.place("count(*)")
+    places = {rule.id: [asked.place(term) for term in _statistics(rule)] for rule in rules}
+    known = asked.ask(candidate, source)
     seen: dict[str, Measured] = {}
+    left: list[Rule] = []
     for rule in rules:
-        first, second = places.get(rule.id, (0, 0))
+        found = [known[place] for place in places[rule.id]]
         if rule.kind == "rowCount":
-            seen[rule.id] = Measured(number=row[0], rows=row[0])
+            seen[rule.id] = Measured(number=found[0], rows=found[0])
         elif rule.kind == "freshness":
-            seen[rule.id] = Measured(number=_age(row[first], rule, now), rows=row[second])
+            seen[rule.id] = Measured(number=_age(found[1], rule, now), rows=found[0])
+        elif rule.kind == "nullValues" and len(found) == 2:
+            seen[rule.id] = Measured(failing=found[1] - found[0], rows=found[1])
+        elif len(found) == 2 and not found[1]:
+            seen[rule.id] = Measured(failing=0, rows=found[0])
         else:
-            seen[rule.id] = Measured(failing=row[first], rows=row[second])
-    return int(row[0]), seen
+            left.append(rule)
+    if left:
+        failing = _Terms()
+        scanned = {rule.id: failing.place(f"count(*) filter (where {rule.row_predicate})") for rule in left}
+        counts = failing.ask(candidate, source)
+        for rule_id, place in scanned.items():
+            seen[rule_id] = Measured(failing=counts[place], rows=known[places[rule_id][0]])
+    return int(known[0]), seen
+
+
+class _Terms:
+    """The terms of one SELECT, each asked once."""
+
+    def __init__(self) -> None:
+        self._places: dict[str, int] = {}
+
+    def place(self, term: str) -> int:
+        return self._places.setdefault(term, len(self._places))
+
+    def ask(self, candidate: Candidate, source: str) -> tuple[Any, ...]:
+        row = candidate.con.execute(f"select {', '.join(self._places)} from {source}").fetchone()
+        assert row is not None
+        return row
+
+
+def _statistics(rule: Rule) -> list[str]:
+    """What is asked of a rule before any scan: judged rows, and what may settle it.
+
+    DuckDB answers a query of nothing but counts, minima and maxima from the lake's statistics where these are exact,
+    and reads the columns where they are not.
+    """
+    everything = "count(*)"
+    if not rule.columns:
+        return [everything]
+    column = quoted(rule.columns[0])
+    judged = everything if rule.judges_nulls else f"count({column})"
+    if rule.kind == "freshness":
+        return [everything, f"epoch(max({column}))"]
+    if rule.path:
+        return [judged]
+    if rule.kind == "nullValues":
+        return [f"count({column})", everything]
+    if rule.kind in COMPARISONS:
+        end = "min" if rule.kind in ("minimum", "exclusiveMinimum") else "max"
+        bound = literal(rule.arguments[rule.kind], str(rule.arguments.get("logicalType", "string")))
+        return [judged, f"{end}({column}) {COMPARISONS[rule.kind]} {bound}"]
+    return [judged]
 
 
 def _age(newest: float | None, rule: Rule, now: datetime) -> float | None:
@@ -124,6 +167,8 @@ def _alone(candidate: Candidate, contract: Contract, rule: Rule) -> Measured:
     try:
         if rule.kind == "sql":
             return _query(candidate, contract, rule)
+        if rule.kind == "duplicateValues":
+            return _duplicates(candidate, rule)
         judged, failing = failing_query(candidate, rule)
         row = candidate.con.execute(f"select ({judged}), ({failing})").fetchone()
     except duckdb.Error as error:
@@ -132,6 +177,24 @@ def _alone(candidate: Candidate, contract: Contract, rule: Rule) -> Measured:
         return Measured(error=str(error))
     assert row is not None
     return Measured(rows=int(row[0]), failing=int(row[1]))
+
+
+def _duplicates(candidate: Candidate, rule: Rule) -> Measured:
+    """One grouped pass over hashes of eight bytes; only keys that share a hash are compared themselves."""
+    source, given = candidate.table(rule.table), has_values(rule.columns)
+    keys = ", ".join(quoted(column) for column in rule.columns)
+    found = candidate.con.execute(
+        f"select count(*), coalesce(sum(n), 0) from (select count(*) as n from {source} where {given} "
+        f"group by hash({keys}))"
+    ).fetchone()
+    assert found is not None
+    groups, rows = (int(number) for number in found)
+    if groups == rows:
+        return Measured(rows=rows, failing=0)
+    _, failing = failing_query(candidate, rule)
+    row = candidate.con.execute(failing).fetchone()
+    assert row is not None
+    return Measured(rows=rows, failing=int(row[0]))
 
 
 def failing_query(candidate: Candidate, rule: Rule) -> tuple[str, str]:

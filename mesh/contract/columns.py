@@ -11,9 +11,9 @@ from typing import Any
 from open_data_contract_standard.model import CustomProperty, SchemaProperty
 
 from mesh.contract.model import NONE_FAIL, Column, Kind, Rule
-from mesh.contract.predicates import FORMATS, literal
+from mesh.contract.predicates import FORMATS, literal, quoted
 from mesh.contract.reading import Document, Path_
-from mesh.contract.types import FAMILIES, INTEGER_FORMATS, LOGICAL_TYPES, duckdb_type, family, normal_type
+from mesh.contract.types import FAMILIES, INTEGER_FORMATS, LOGICAL_TYPES, duckdb_type, family, nested_type, normal_type
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 BOUNDS: tuple[Kind, ...] = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")
@@ -29,6 +29,8 @@ OPTIONS = {
     "object": ("maxProperties", "minProperties", "required"),
     "array": ("maxItems", "minItems", "uniqueItems"),
     "boolean": (),
+    "map": (),
+    "vector": ("dimensions", "minItems", "maxItems"),
 }
 PARSERS: dict[str, Any] = {
     "date": date.fromisoformat,
@@ -48,7 +50,14 @@ WORDS = {
     "exclusiveMaximum": "is less than {}",
     "multipleOf": "is a multiple of {}",
     "format": "is written as {}",
+    "minItems": "has at least {} items",
+    "maxItems": "has at most {} items",
+    "uniqueItems": "has no item twice",
+    "minProperties": "has at least {} fields",
+    "maxProperties": "has at most {} fields",
+    "required": "has the fields {}",
 }
+COUNTS = ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties")
 
 
 def check_name(document: Document, path: Path_, name: str | None, what: str) -> str:
@@ -85,9 +94,13 @@ def check_handling(document: Document, path: Path_, custom: dict[str, Any]) -> d
     return handling
 
 
-def read_column(document: Document, path: Path_, given: SchemaProperty) -> Column:
-    """Check one property of a table and give it its physical type."""
-    name = check_name(document, path, given.name, "column")
+def read_column(document: Document, path: Path_, given: SchemaProperty, *, items: bool = False) -> Column:
+    """Check one property of a table, and all inside it, and give it its physical type.
+
+    Args:
+        items: what an array holds, which needs no name.
+    """
+    name = "items" if items and given.name is None else check_name(document, path, given.name, "column")
     if given.physicalName not in (None, name):
         document.fail((*path, "physicalName"), "A published column has the name of the contract.", f"`{name}`, or none")
     if given.logicalType is None:
@@ -100,7 +113,10 @@ def read_column(document: Document, path: Path_, given: SchemaProperty) -> Colum
         document.choose((*path, "logicalTypeOptions", "format"), options["format"], INTEGER_FORMATS)
     if given.logicalType == "number" and "format" in options:
         document.choose((*path, "logicalTypeOptions", "format"), options["format"], ("f32", "f64"))
-    physical = normal_type(given.physicalType) if given.physicalType else duckdb_type(given.logicalType, options)
+    children, inner = _inside(document, path, given)
+    physical = _nested_type(document, path, given, children, inner)
+    if physical is None:
+        physical = normal_type(given.physicalType) if given.physicalType else duckdb_type(given.logicalType, options)
     allowed = FAMILIES.get(given.logicalType)
     if allowed and family(physical) not in allowed:
         what = f"`{given.physicalType}` cannot hold values of type {given.logicalType}."
@@ -120,12 +136,61 @@ def read_column(document: Document, path: Path_, given: SchemaProperty) -> Colum
         tags=tuple(given.tags or ()),
         options=options,
         custom=custom_properties(document, path, given.customProperties),
+        children=children,
+        items=inner,
     )
+
+
+def _inside(document: Document, path: Path_, given: SchemaProperty) -> tuple[tuple[Column, ...], Column | None]:
+    """The fields of an object and what an array holds."""
+    for name, owner in (("properties", "object"), ("items", "array"), ("map", "map")):
+        if getattr(given, name) and given.logicalType != owner:
+            document.fail(
+                (*path, name), f"Only an {owner} has `{name}`.".replace("an map", "a map"), f"logicalType: {owner}"
+            )
+    children: dict[str, Column] = {}
+    for i, entry in enumerate(given.properties or ()):
+        child = read_column(document, (*path, "properties", i), entry)
+        if child.name in children:
+            here = (*path, "properties", i, "name")
+            document.fail(here, f"The field `{child.name}` stands here twice.", "each field once")
+        children[child.name] = child
+    inner = read_column(document, (*path, "items"), given.items, items=True) if given.items else None
+    return tuple(children.values()), inner
+
+
+def _nested_type(
+    document: Document, path: Path_, given: SchemaProperty, children: tuple[Column, ...], inner: Column | None
+) -> str | None:
+    """The type that the inside of a column gives it, against which a declared one is held; None: there is no inside."""
+    derived: str | None = None
+    if children:
+        derived = f"STRUCT({', '.join(f'{quoted(child.name)} {child.physical_type}' for child in children)})"
+    elif inner is not None:
+        derived = f"{inner.physical_type}[]"
+    elif given.map is not None and given.map.key is not None and given.map.value is not None:
+        key = read_column(document, (*path, "map", "key"), given.map.key, items=True)
+        value = read_column(document, (*path, "map", "value"), given.map.value, items=True)
+        derived = f"MAP({key.physical_type}, {value.physical_type})"
+    elif given.logicalType == "vector" and isinstance((given.logicalTypeOptions or {}).get("dimensions"), int):
+        derived = f"FLOAT[{(given.logicalTypeOptions or {})['dimensions']}]"
+    if derived is not None:
+        derived = nested_type(derived)
+        if derived is None:
+            document.fail(path, "The types inside this column make no type of DuckDB.", "types that DuckDB knows")
+    declared = given.physicalType
+    if declared is None or normal_type(declared) == "JSON":
+        return "JSON" if declared else derived
+    if derived is not None and nested_type(declared) != derived:
+        what = f"`{declared}` is not the type of what stands inside."
+        document.fail((*path, "physicalType"), what, f"{derived}, JSON, or no physicalType")
+    return derived
 
 
 def column_rules(document: Document, path: Path_, table: str, column: Column) -> Iterator[Rule]:
     """The rules that a column's own fields promise; their ids are `table.column.FIELD`."""
     handling = check_handling(document, path, dict(column.custom))
+    fields = {"fields": tuple(child.name for child in column.children)} if column.children else {}
 
     def rule(name: str, kind: Kind, says: str, dimension: str, **arguments: Any) -> Rule:
         return Rule(
@@ -134,7 +199,7 @@ def column_rules(document: Document, path: Path_, table: str, column: Column) ->
             columns=(column.name,),
             kind=kind,
             description=f"{column.name} {says}.",
-            arguments={"logicalType": column.logical_type, "physicalType": column.physical_type} | arguments,
+            arguments={"logicalType": column.logical_type, "physicalType": column.physical_type} | arguments | fields,
             threshold=NONE_FAIL,
             dimension=dimension,
             **handling,
@@ -148,7 +213,11 @@ def column_rules(document: Document, path: Path_, table: str, column: Column) ->
         here = (*path, "logicalTypeOptions", option)
         if executed_option(column.logical_type, option, value):
             check_option(document, here, column.logical_type, option, value)
-            yield rule(option, _kind(option), WORDS[option].format(value), "conformity", **{option: value})
+            if option == "required" and column.physical_type != "JSON":
+                for i, name in enumerate(value):
+                    document.choose((*here, i), name, [child.name for child in column.children])
+            told = ", ".join(value) if isinstance(value, list) else value
+            yield rule(option, _kind(option), WORDS[option].format(told), "conformity", **{option: value})
     _check_order(document, path, dict(column.options))
 
 
@@ -156,13 +225,17 @@ def executed_option(logical_type: str, option: str, value: Any) -> bool:
     """True where an entry of `logicalTypeOptions` becomes a rule; integer and number formats fix the type instead."""
     if option == "format":
         return logical_type == "string" and value in FORMATS
+    if option == "uniqueItems":
+        return value is not False
     return option in WORDS
 
 
 def _kind(option: str) -> Kind:
     kinds: dict[str, Kind] = {
         "minLength": "minLength", "maxLength": "maxLength", "pattern": "pattern", "format": "format",
-        "multipleOf": "multipleOf", **{bound: bound for bound in BOUNDS},
+        "multipleOf": "multipleOf", "minItems": "minItems", "maxItems": "maxItems", "uniqueItems": "uniqueItems",
+        "minProperties": "minProperties", "maxProperties": "maxProperties", "required": "requiredProperties",
+        **{bound: bound for bound in BOUNDS},
     }  # fmt: skip
     return kinds[option]
 
@@ -170,9 +243,16 @@ def _kind(option: str) -> Kind:
 def check_option(document: Document, path: Path_, logical_type: str, option: str, value: Any) -> None:
     """One entry of `logicalTypeOptions` must be of the type that its column compares with."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if option in ("minLength", "maxLength"):
+    if option in COUNTS:
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            document.fail(path, f"`{option}` must be a whole number of characters.", "0 or more")
+            what = "characters" if option.endswith("Length") else "items" if option.endswith("Items") else "fields"
+            document.fail(path, f"`{option}` must be a whole number of {what}.", "0 or more")
+    elif option == "uniqueItems":
+        if not isinstance(value, bool):
+            document.fail(path, "`uniqueItems` must be true or false.", "true, false")
+    elif option == "required":
+        if not isinstance(value, list) or not value or not all(isinstance(name, str) for name in value):
+            document.fail(path, "`required` of an object must name its fields.", "a list of names")
     elif option == "pattern":
         check_pattern(document, path, value)
     elif option == "multipleOf":
@@ -225,7 +305,13 @@ def _pattern_error(pattern: str) -> str:
 
 
 def _check_order(document: Document, path: Path_, options: dict[str, Any]) -> None:
-    for low, high in (("minLength", "maxLength"), ("minimum", "maximum"), ("exclusiveMinimum", "exclusiveMaximum")):
+    for low, high in (
+        ("minLength", "maxLength"),
+        ("minItems", "maxItems"),
+        ("minProperties", "maxProperties"),
+        ("minimum", "maximum"),
+        ("exclusiveMinimum", "exclusiveMaximum"),
+    ):
         if (
             low in options
             and high in options

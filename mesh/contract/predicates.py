@@ -10,8 +10,13 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from mesh.contract.types import ITEMS
+
 if TYPE_CHECKING:
     from mesh.contract.model import Rule
+
+# Above this, a list of valid values is hashed and not searched.
+SHORT_LIST = 32
 
 COMPARISONS = {"minimum": "<", "maximum": ">", "exclusiveMinimum": "<=", "exclusiveMaximum": ">="}
 
@@ -55,11 +60,25 @@ def failing_condition(rule: Rule) -> str | None:
     """See `Rule.row_predicate`. The condition is never null: a row passes or fails."""
     if len(rule.columns) != 1:
         return None
-    column = quoted(rule.columns[0])
-    test = _test(rule, column)
-    if test is None or rule.kind in ("nullValues", "missingValues"):
-        return test
-    return f"({column} is not null and {test})"
+    return _failing(rule, quoted(rule.columns[0]), rule.path, 0, parent=None)
+
+
+def _failing(rule: Rule, value: str, path: tuple[str, ...], depth: int, *, parent: str | None) -> str | None:
+    """The condition that a value fails, or anything at the end of the path inside it."""
+    if not path:
+        test = _test(rule, value)
+        if test is None:
+            return None
+        if rule.kind in ("nullValues", "missingValues"):
+            # What has no parent is not missing: the parent is.
+            return test if parent is None else f"({parent} is not null and {test})"
+        return f"({value} is not null and {test})"
+    step, rest = path[0], path[1:]
+    if step != ITEMS:
+        return _failing(rule, f"struct_extract({value}, {literal(step)})", rest, depth, parent=value)
+    item = f"_item{depth}"
+    inner = _failing(rule, item, rest, depth + 1, parent=None)
+    return inner and f"coalesce(len(list_filter({value}, lambda {item}: {inner})) > 0, false)"
 
 
 def _test(rule: Rule, column: str) -> str | None:
@@ -84,13 +103,18 @@ def _test(rule: Rule, column: str) -> str | None:
             return f"{column} {COMPARISONS[rule.kind]} {literal(given[rule.kind], logical)}"
         case "multipleOf":
             return _not_multiple(column, literal(given["multipleOf"]), str(given.get("physicalType", "")))
+        case "minItems" | "maxItems" | "uniqueItems":
+            return _items(rule, column, is_json=given.get("physicalType") == "JSON")
+        case "minProperties" | "maxProperties" | "requiredProperties":
+            return _fields(rule, column, is_json=given.get("physicalType") == "JSON")
         case _:
             return None
 
 
 def _unmatched(column: str, pattern: str) -> str:
-    # The group keeps DuckDB 1.5's optimizer from taking letters and anchors for a plain text: `a^b` found `ab`.
-    return f"not regexp_matches({column}, {literal(f'({pattern})')})"
+    # A search written as a full match: DuckDB judges only the distinct values of a dictionary with it, six times faster
+    # than `regexp_matches`, whose optimizer also took letters and anchors for a plain text: `a^b` found `ab`.
+    return f"not regexp_full_match({column}, {literal(f'(?s:.*)({pattern})(?s:.*)')})"
 
 
 def _not_multiple(column: str, step: str, physical_type: str) -> str:
@@ -98,6 +122,34 @@ def _not_multiple(column: str, step: str, physical_type: str) -> str:
         # 0.3 % 0.1 is 0.0999... in binary: a float is a multiple when it is within a billionth of one.
         return f"abs({column} / {step} - round({column} / {step})) > 1e-9"
     return f"{column} % {step} <> 0"
+
+
+def _items(rule: Rule, column: str, *, is_json: bool) -> str:
+    items = f"cast({column} as json[])" if is_json else column
+    match rule.kind:
+        case "minItems":
+            return f"len({items}) < {int(rule.arguments['minItems'])}"
+        case "maxItems":
+            return f"len({items}) > {int(rule.arguments['maxItems'])}"
+    # `list_distinct` leaves missing items out; two of them are the same item twice.
+    given = f"list_filter({items}, lambda _any: _any is not null)"
+    return f"(len({given}) > len(list_distinct({items})) or len({items}) - len({given}) > 1)"
+
+
+def _fields(rule: Rule, column: str, *, is_json: bool) -> str:
+    """A field without a value counts as not there: a STRUCT has no other way to leave one out."""
+    names = [str(name) for name in rule.arguments.get("fields", ())]
+    keys = f"json_keys({column})"
+    if rule.kind == "requiredProperties":
+        wanted = [str(name) for name in rule.arguments["required"]]
+        if is_json:
+            return f"not list_has_all({keys}, [{', '.join(literal(name) for name in wanted)}])"
+        absent = (f"struct_extract({column}, {literal(name)}) is null" for name in wanted)
+        return f"({' or '.join(absent)})"
+    there = (f"(struct_extract({column}, {literal(name)}) is not null)::integer" for name in names)
+    number = f"len({keys})" if is_json else f"({' + '.join(there)})"
+    sign = "<" if rule.kind == "minProperties" else ">"
+    return f"{number} {sign} {int(rule.arguments[rule.kind])}"
 
 
 def _missing(column: str, values: list[Any], logical: str) -> str:
@@ -111,7 +163,10 @@ def _missing(column: str, values: list[Any], logical: str) -> str:
 def _invalid(column: str, given: Any, logical: str) -> str:
     tests = []
     if "validValues" in given:
-        tests.append(f"{column} not in ({', '.join(literal(value, logical) for value in given['validValues'])})")
+        listed = ", ".join(literal(value, logical) for value in given["validValues"])
+        # Of a text column DuckDB looks up only the distinct values of a dictionary; a long list is hashed by `in`.
+        short = logical == "string" and len(given["validValues"]) <= SHORT_LIST
+        tests.append(f"not list_contains([{listed}], {column})" if short else f"{column} not in ({listed})")
     if "pattern" in given:
         tests.append(_unmatched(column, given["pattern"]))
     return f"({' or '.join(tests)})"

@@ -1,8 +1,8 @@
 """From the bytes of a contract file to checked plain data that still knows its lines.
 
 YAML is composed to nodes and turned into plain values here, not by a loader: that keeps the line of every
-field for errors, keeps dates as the text the standard wants, and lets no tag build an object. Keys and types
-are then held against the pydantic model of the standard, which by itself would drop unknown keys in silence.
+field for errors, keeps dates as the text the standard wants, and lets no tag build an object. The data is then held
+against the JSON schema of the standard and read into its pydantic model, which is stricter in a few places.
 """
 
 from __future__ import annotations
@@ -36,16 +36,6 @@ type_words = {
 }
 
 API_VERSIONS = ("v3.1.0", "v3.2.0")
-
-# What ODCS v3.2.0 added (its changelog); tools that read v3.1.0 refuse a contract that uses these.
-SINCE_3_2 = {
-    "OpenDataContractStandard": {"context"},
-    "SchemaObject": {"context", "deprecated", "synonyms"},
-    "SchemaProperty": {"deprecated", "enum", "map", "semanticType", "synonyms"},
-    "CustomProperty": {"vendor"},
-    "Relationship": {"id"},
-    "ServiceLevelAgreementProperty": {"authoritativeDefinitions", "customProperties"},
-}
 
 Path_ = tuple[str | int, ...]
 
@@ -93,15 +83,27 @@ def did_you_mean(value: object, options: Iterable[str]) -> str:
 
 
 def read_document(content: bytes, file: Path) -> tuple[Document, OpenDataContractStandard]:
-    """Parse a contract and hold its keys and types against the standard.
+    """Parse a contract and hold it against the JSON schema of the standard.
 
     Raises:
-        ContractError: not UTF-8, not YAML, an alias or tag, an unknown key or a wrong type; with its line.
+        ContractError: not UTF-8, not YAML, an alias or tag, or the first thing that the standard does not allow; with
+            its line.
     """
-    document = read_yaml(content, file, holds="contract", allowed="`kind: DataContract`, ...")
+    from mesh.contract.standard import violations
+
+    document = read_contract_yaml(content, file)
     _check_version(document)
+    found = [violation for violation in violations(document.data) if not violation.newer]
+    if found:
+        first = min(found, key=lambda violation: document.line(violation.path))
+        document.fail(first.path, first.what, first.allowed)
     _check_keys(document, document.data, OpenDataContractStandard, ())
     return document, _validate(document)
+
+
+def read_contract_yaml(content: bytes, file: Path) -> Document:
+    """The plain data of a contract, not yet held against the standard."""
+    return read_yaml(content, file, holds="contract", allowed="`kind: DataContract`, ...")
 
 
 def read_yaml(content: bytes, file: Path, *, holds: str, allowed: str) -> Document:
@@ -162,6 +164,7 @@ def _plain(document: Document, node: Node, path: Path_, seen: set[int]) -> Any:
                 document.lines[path] = key_node.start_mark.line + 1
                 document.fail(path, "A key must be plain text.", "text")
             key = str(key_node.value)
+            _check_text(document, key, path)
             document.lines[*path, key] = key_node.start_mark.line + 1
             if key in plain:
                 document.fail((*path, key), "The key stands here twice.", "each key once")
@@ -174,7 +177,14 @@ def _plain(document: Document, node: Node, path: Path_, seen: set[int]) -> Any:
     return document.fail(path, f"The YAML tag `{kind}` is not taken.", "plain values, lists and mappings")
 
 
+def _check_text(document: Document, text: str, path: Path_) -> None:
+    """An escape in YAML can spell half of a character, which nothing can store."""
+    if any("\ud800" <= char <= "\udfff" for char in ("" if text.isascii() else text)):
+        document.fail(path, "Half of a character is escaped here.", "whole Unicode characters")
+
+
 def _scalar(document: Document, kind: str, text: str, path: Path_) -> Any:
+    _check_text(document, text, path)
     match kind:
         case "str" | "timestamp" | "value" | "merge":
             return text
@@ -217,16 +227,13 @@ def _shapes(annotation: Any) -> tuple[type[BaseModel] | None, type[BaseModel] | 
 
 
 def _check_keys(document: Document, data: dict[str, Any], model: type[BaseModel], path: Path_) -> None:
+    """Refuse a key that the schema lets pass (in `description`) and the model would drop in silence."""
     fields = {info.alias or name: info for name, info in model.model_fields.items()}
-    newer = SINCE_3_2.get(model.__name__, set()) if document.data["apiVersion"] == "v3.1.0" else set()
-    allowed = sorted(set(fields) - newer)
     for key, value in data.items():
         here = (*path, key)
-        if key in newer:
-            document.fail(here, f"`{key}` came with v3.2.0 of the standard.", "apiVersion: v3.2.0, or leave it out")
         if key not in fields:
-            what = f"`{key}` is not a key of the standard{did_you_mean(key, allowed)}."
-            document.fail(here, what, ", ".join(allowed))
+            what = f"`{key}` is not a key of the standard{did_you_mean(key, fields)}."
+            document.fail(here, what, ", ".join(sorted(fields)))
         single, listed = _shapes(fields[key].annotation)
         if isinstance(value, dict) and single:
             _check_keys(document, value, single, here)

@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mesh.contract.model import Table
 
-LOGICAL_TYPES = ("string", "date", "timestamp", "time", "number", "integer", "object", "array", "boolean")
+LOGICAL_TYPES = (
+    "string",
+    "date",
+    "timestamp",
+    "time",
+    "number",
+    "integer",
+    "object",
+    "array",
+    "boolean",
+    "map",
+    "vector",
+)
+# The step of a path from an array to its items.
+ITEMS = "[]"
+
 INTEGER_FORMATS = {
     "i8": "TINYINT", "i16": "SMALLINT", "i32": "INTEGER", "i64": "BIGINT", "i128": "HUGEINT",
     "u8": "UTINYINT", "u16": "USMALLINT", "u32": "UINTEGER", "u64": "UBIGINT", "u128": "UHUGEINT",
@@ -72,10 +88,26 @@ def duckdb_type(logical_type: str, options: dict[str, Any] | None = None) -> str
             return "TIMESTAMP WITH TIME ZONE" if (options or {}).get("timezone") is True else "TIMESTAMP"
         case "date" | "time" | "boolean":
             return logical_type.upper()
-        case "object" | "array":
+        case "object" | "array" | "map":
             return "JSON"
+        case "vector":
+            return "FLOAT[]"
         case _:
             return "VARCHAR"
+
+
+@cache
+def nested_type(text: str) -> str | None:
+    """A nested type as DuckDB reports it, `STRUCT(a BIGINT)[]`, or None where DuckDB knows no such type."""
+    import duckdb
+
+    with duckdb.connect() as con:
+        try:
+            # Parsed as the type of a column and nothing else: a text with more in it is no type.
+            row = con.execute(f"select typeof(cast(null as {text}))").fetchone()
+        except duckdb.Error:
+            return None
+    return None if row is None else str(row[0])
 
 
 def columns_ddl(table: Table) -> str:

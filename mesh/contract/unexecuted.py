@@ -64,16 +64,30 @@ def _column(place: str, column: SchemaProperty) -> Iterator[tuple[str, str]]:
         value = getattr(column, name)
         if value and not (name == "semanticType" and value == "column"):
             yield f"{place}.{name}", why
-    for name in ("properties", "items", "map"):
+    if column.map:
+        yield f"{place}.map", "keys and values of a map are held by its type only"
+    for i, field in enumerate(column.properties or ()):
+        yield from _inner(f"{place}.properties[{i}]", field)
+    if column.items:
+        yield from _inner(f"{place}.items", column.items)
+
+
+def _inner(place: str, column: SchemaProperty) -> Iterator[tuple[str, str]]:
+    """What holds for whole columns only."""
+    yield from _column(place, column)
+    for name in ("unique", "primaryKey", "relationships"):
         if getattr(column, name):
-            yield f"{place}.{name}", "the inside of a nested column is not audited"
+            yield f"{place}.{name}", "only whole columns are keys or point to other tables"
+    for i, given in enumerate(column.quality or ()):
+        if given.type in ("sql", "custom") or given.metric == "duplicateValues":
+            yield f"{place}.quality[{i}]", "inside a column only library metrics of single values are run"
 
 
 def _why_option(column: SchemaProperty, option: str, value: Any) -> str:
-    if column.logicalType in ("object", "array"):
-        return "the inside of a nested column is not audited"
     if option == "format" and column.logicalType == "string":
         return f"no rule is known for the format {value}; use `pattern`"
+    if option == "uniqueItems":
+        return "it promises nothing"
     return "it gives the column its type, which the schema rule holds"
 
 

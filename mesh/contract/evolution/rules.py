@@ -32,7 +32,7 @@ def rule_changes(old: Sequence[Rule], new: Sequence[Rule], kept: Collection[str]
     for name, rule in before.items():
         other = after.get(renamed.get(name, name))
         if other is None:
-            yield _change(rule, "removes", f"the rule is gone: {rule.description}")
+            yield _change(rule, "removes", f"the rule is gone: {_bare(rule)}")
             continue
         if name in renamed:
             yield _words(rule, f"the rule is now called {other.id}")
@@ -40,7 +40,7 @@ def rule_changes(old: Sequence[Rule], new: Sequence[Rule], kept: Collection[str]
     known = before.keys() | renamed.values()
     for name, rule in after.items():
         if name not in known:
-            yield _change(rule, "adds", f"a new rule: {rule.description}")
+            yield _change(rule, "adds", f"a new rule: {_bare(rule)}")
 
 
 def _told(rule: Rule, kept: Collection[str]) -> bool:
@@ -74,14 +74,14 @@ def _moved(old: Rule, new: Rule) -> Iterator[Change]:
         weaker = new.severity == "warning"
         what = "only warns now" if weaker else "stops a release now"
         direction: Direction = "loosens" if weaker else "tightens"
-        yield Change(old.id, f"the rule {what}: {old.description}", direction, graded(direction), hurting(direction),
-                     _columns(old), (old.table,), old.id)  # fmt: skip
+        yield Change(old.id, f"the rule {what}: {_bare(old)}", direction, graded(direction), hurting(direction),
+                     _columns(old), (_table(old),), old.id)  # fmt: skip
     if old.action != new.action:
         # Rows that fail are not published either way, but quarantined rows are missing.
         aside = new.action == "quarantine"
         what = "puts failing rows aside now, so they are missing" if aside else "stops a release now"
-        yield Change(old.id, f"the rule {what}: {old.description}", "loosens" if aside else "tightens", "minor",
-                     "consumers" if aside else "producer", _columns(old), (old.table,), old.id)  # fmt: skip
+        yield Change(old.id, f"the rule {what}: {_bare(old)}", "loosens" if aside else "tightens", "minor",
+                     "consumers" if aside else "producer", _columns(old), (_table(old),), old.id)  # fmt: skip
     moved = together(_directions(old, new))
     if moved is not None:
         yield _change(old, moved, f"the rule {SAYS[moved]}: {_said(old, new)}", both=new)
@@ -92,10 +92,14 @@ def _moved(old: Rule, new: Rule) -> Iterator[Change]:
 def _said(old: Rule, new: Rule) -> str:
     """Both sentences; where a rule's own words stayed, its numbers."""
     if old.description != new.description:
-        return f"{old.description} -> {new.description}"
+        return f"{_bare(old)} -> {_bare(new)}"
     if old.threshold != new.threshold:
-        return f"{old.description} ({old.threshold} -> {new.threshold})"
-    return old.description
+        return f"{_bare(old)} ({old.threshold} -> {new.threshold})"
+    return _bare(old)
+
+
+def _bare(rule: Rule) -> str:
+    return rule.description.rstrip(".")
 
 
 def _directions(old: Rule, new: Rule) -> Iterator[Direction]:
@@ -160,7 +164,12 @@ def _flat(query: Any) -> str:
 
 
 def _columns(rule: Rule) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(f"{rule.table}.{_root(column)}" for column in rule.columns))
+    return tuple(dict.fromkeys(f"{_table(rule)}.{_root(column)}" for column in rule.columns))
+
+
+def _table(rule: Rule) -> str:
+    """The table as the contract calls it; that of an older major is built under another name."""
+    return rule.id.partition(".")[0]
 
 
 def _change(rule: Rule, direction: Direction, what: str, *, both: Rule | None = None) -> Change:
@@ -168,8 +177,8 @@ def _change(rule: Rule, direction: Direction, what: str, *, both: Rule | None = 
     promised = rule.severity == "error" and (both is None or both.severity == "error" or direction == "loosens")
     grade = graded(direction) if promised else "minor"
     hurts = hurting(direction) if promised else "nobody"
-    return Change(rule.id, what, direction, grade, hurts, _columns(rule), (rule.table,), rule.id)
+    return Change(rule.id, what, direction, grade, hurts, _columns(rule), (_table(rule),), rule.id)
 
 
 def _words(rule: Rule, what: str) -> Change:
-    return Change(rule.id, what, "says", "patch", "nobody", _columns(rule), (rule.table,), rule.id)
+    return Change(rule.id, what, "says", "patch", "nobody", _columns(rule), (_table(rule),), rule.id)

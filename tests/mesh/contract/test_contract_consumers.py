@@ -43,7 +43,7 @@ def test_a_consumer_says_where_it_is_reached_and_what_it_relies_on(project: Path
     file = write(project, WHOLE)
     least = write(project, "{consumer: auditors, contact: {email: a@b}}", "auditors.yaml")
     assert load_consumers(project, contract(project)) == (
-        Consumer("auditors", KEY, "a@b", None, EVENTS, (), "", least),
+        Consumer("auditors", KEY, "a@b", None, EVENTS, (), (), (), "", least),
         Consumer(
             name="benefit-analysts",
             product=KEY,
@@ -51,6 +51,8 @@ def test_a_consumer_says_where_it_is_reached_and_what_it_relies_on(project: Path
             webhook="https://hooks.example.org/mesh?key=secret",
             events=("release", "late"),
             columns=("contacts.channel", "contacts.started_at"),
+            rules=(),
+            expects=(),
             description="Weekly figures.",
             path=file,
         ),
@@ -80,8 +82,8 @@ def test_contracts_are_loaded_as_if_consumers_were_not_there(project: Path) -> N
         ("consumer: benefit-analysts\n", "", ":1: consumer: This is missing."),
         ("description: Weekly figures.", "description: 7",
          ":2: description: This must be text; put it in quotes."),
-        ("description", "rules",
-         ":2: rules: `rules` is not known. Allowed: consumer, description, contact, events, columns"),
+        ("description", "orders",
+         ":2: orders: `orders` is not known. Allowed: consumer, description, contact, events, columns, rules, schema"),
         ("analysts@example.org", "Ann <a@example.org>", ":3: contact.email: This is no address. Allowed: NAME@HOST, "
          "one address"),
         ("https://hooks.example.org/mesh?key=secret", "ftp://hooks.example.org/secret",
@@ -98,7 +100,7 @@ def test_contracts_are_loaded_as_if_consumers_were_not_there(project: Path) -> N
          "`channel`?). Allowed: contact_id, nino_token, nino_status, channel, started_at, duration_seconds, reason, "
          "device_id, phone_token, result, load_id, source_file, source_row"),
         (WHOLE, "- a list", ": There is no consumer in this file. Allowed: consumer, description, contact, events, "
-         "columns"),
+         "columns, rules, schema"),
         ("events: [", "events: [[", ":5: The YAML is damaged: while parsing a flow sequence expected ',' or ']', but "
          "got '<scalar>'."),
     ],

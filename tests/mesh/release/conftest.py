@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 import pytest
+import yaml
 
 from mesh.audit import Audit, audit, quarantine
 from mesh.contract import Contract
 from mesh.lake import current_snapshot
 from mesh.release import Build, Release, publish, record_audit, record_build
-from mesh.session import Mesh
+from mesh.session import Mesh, open_mesh
 
 CONTRACT = """\
 apiVersion: v3.1.0
@@ -64,10 +65,36 @@ class Shop:
     """A mesh that holds the product, and the steps of its life."""
 
     mesh: Mesh
+    key: str = KEY
 
     @property
     def contract(self) -> Contract:
-        return self.mesh.project.product(KEY).contract
+        return self.mesh.project.product(self.key).contract
+
+    def of(self, key: str) -> Shop:
+        """The same mesh with an eye on another product."""
+        return replace(self, key=key)
+
+    def edited(self, *changes: tuple[str, str], consumer: str | None = None) -> Shop:
+        """The same mesh after an edit of its contract, or with a registered consumer, as a new process sees it.
+
+        Args:
+            changes: texts of the contract and what stands there now; a new version goes into domain.yaml too.
+            consumer: the text of `contracts/shop/orders.consumers/till.yaml`.
+        """
+        root = self.mesh.settings.project
+        file, domain = root / f"contracts/{KEY}.yaml", root / "data_products/shop/domain.yaml"
+        text = file.read_text()
+        for old, new in changes:
+            assert old in text
+            text = text.replace(old, new)
+        file.write_text(text)
+        domain.write_text(DOMAIN.replace("name: orders, version: 1.0.0", f"name: orders, version: {_version(text)}"))
+        if consumer is not None:
+            place = root / f"contracts/{KEY}.consumers/till.yaml"
+            place.parent.mkdir(exist_ok=True)
+            place.write_text(consumer)
+        return Shop(open_mesh(self.mesh.settings))
 
     def build(self, amounts: Sequence[int | None], *, label: str = "x") -> Build:
         """A candidate with an order and a line per amount, quarantined and recorded, not yet audited."""
@@ -82,9 +109,20 @@ class Shop:
             )
             connection.execute("create or replace table shop_build.lines as select order_id from shop_build.orders")
             connection.execute("commit")
+        return self.finished(label, inputs_at)
+
+    def released(self, label: str) -> Release:
+        """What stands in the build tables, audited and published."""
+        build = self.finished(label, 0)
+        self.audit(build)
+        return self.publish(build)
+
+    def finished(self, label: str, inputs_at: int) -> Build:
+        """The candidate that stands in the build tables, quarantined and recorded."""
+        with self.mesh.writer() as connection:
             aside = quarantine(connection, self.contract, domain_schema="shop_build")
             build = Build(
-                product=KEY,
+                product=self.key,
                 snapshot=current_snapshot(connection),
                 inputs_snapshot=inputs_at,
                 fingerprint=label,
@@ -126,6 +164,10 @@ class Shop:
         finally:
             connection.close()
         return [row[0] for row in rows]
+
+
+def _version(contract: str) -> str:
+    return str(yaml.safe_load(contract)["version"])
 
 
 @pytest.fixture
