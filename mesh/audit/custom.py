@@ -76,7 +76,11 @@ def _problem(rule: Rule) -> tuple[str, str | None] | None:
     try:
         kind(**kwargs)
     except (ValidationError, ValueError, TypeError) as error:
-        entries = error.errors() if isinstance(error, ValidationError) else [{"loc": ("",), "msg": "are not taken"}]
+        entries = (
+            error.errors()
+            if isinstance(error, ValidationError)
+            else [{"loc": ("",), "msg": "are not taken", "type": ""}]
+        )
         places = {
             ".".join(str(part) for part in entry["loc"]).replace("__root__", ""): entry["msg"] for entry in entries
         }

@@ -124,8 +124,8 @@ def read_yaml(content: bytes, file: Path, *, holds: str, allowed: str) -> Docume
         mark = error.problem_mark or error.context_mark
         what = " ".join(part for part in (error.context, error.problem) if part)
         # What is missing at the end is missed on the line after the last.
-        line = min(mark.line + 1, len(text.splitlines())) if mark else None
-        raise ContractError(f"The YAML is damaged: {what}.", file=file, line=line) from None
+        place = min(mark.line + 1, len(text.splitlines())) if mark else None
+        raise ContractError(f"The YAML is damaged: {what}.", file=file, line=place) from None
     except yaml.YAMLError as error:
         line = text.count("\n", 0, getattr(error, "position", 0) or 0) + 1
         reason = getattr(error, "reason", "") or type(error).__name__

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -12,6 +13,8 @@ from mesh.console import listing, screen
 
 if TYPE_CHECKING:
     from mesh.checking import Checked
+    from mesh.contract import Contract
+    from mesh.session import Mesh
 
 
 def register(contract: typer.Typer) -> None:
@@ -27,9 +30,15 @@ def check(
     engine: Annotated[
         Literal["compiled", "gx"], typer.Option("--engine", help="`gx`: also Great Expectations, and what differs.")
     ] = "compiled",
+    against: Annotated[
+        Path | None,
+        typer.Option("--against", metavar="FILE", help="Only what this consumer's file relies on; for one product."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Audit the newest candidate (else the served release) by hand, and list what no audit executes.
+
+    With --against, tries a consumer's file before it is filed beside the contract.
 
     Records and publishes nothing. Exits 1 where a rule with severity error fails or the engines differ.
     """
@@ -38,7 +47,8 @@ def check(
 
     mesh = open_mesh()
     keys = products or sorted(mesh.project.products)
-    found = [check_contract(mesh, source_of(mesh, key, at), with_gx=engine == "gx") for key in keys]
+    terms = _terms(mesh, keys, against) if against else None
+    found = [check_contract(mesh, source_of(mesh, key, at), terms, with_gx=engine == "gx") for key in keys]
     if as_json:
         print(json.dumps([_plain(each) for each in found], indent=2))
     else:
@@ -46,6 +56,17 @@ def check(
             _show(each)
     if any(each.audit.failed or each.differing for each in found):
         raise typer.Exit(1)
+
+
+def _terms(mesh: Mesh, keys: list[str], file: Path) -> Contract:
+    """What a consumer that has not registered yet would add to the audit of the product, and nothing else."""
+    from mesh.contract.consumers import only, read_consumer
+    from mesh.errors import UsageError
+
+    if len(keys) != 1:
+        raise UsageError("A consumer relies on one product. Allowed: mesh contract check DOMAIN/PRODUCT --against FILE")
+    contract = mesh.project.product(keys[0]).contract
+    return only(contract, read_consumer(file, contract))
 
 
 def _plain(found: Checked) -> dict[str, Any]:
