@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mesh.project import Product
     from mesh.session import Mesh
 
-CATALOG = "lake"
+CATALOG = "mesh"
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
+from pathlib import Path
 
 import pytest
 
+from mesh.checking import check_contract, source_of
+from mesh.contract.consumers import only, read_consumer
 from mesh.errors import AuditFailed, NotFound, PublishRefused
 from mesh.release import at_revision, base_of, compared
 from tests.mesh.release.conftest import KEY, Shop
@@ -88,6 +91,24 @@ def test_a_consumer_that_relies_on_what_is_gone_is_named_before_anything_is_publ
             "column `orders.total` (did you mean `orders.amount`?).",
         )
     ]
+
+
+def test_a_consumer_s_file_is_tried_before_it_is_filed(shop: Shop, tmp_path: Path) -> None:
+    shop.release([1, 200])
+    file = tmp_path / "till.yaml"
+    file.write_text(
+        TILL + "rules: [orders.amount.minimum]\n"
+        "schema: [{name: orders, properties: [{name: amount, logicalTypeOptions: {maximum: 100}}]}]\n"
+    )
+    terms = only(shop.contract, read_consumer(file, shop.contract))
+    found = check_contract(shop.mesh, source_of(shop.mesh, KEY), terms)
+    assert [(result.rule_id, result.status) for result in found.audit.results] == [
+        ("orders.schema", "passed"),
+        ("orders.amount.minimum", "passed"),
+        ("orders.for_till.amount.maximum", "failed"),
+        ("lines.schema", "passed"),
+    ]
+    assert shop.mesh.history().newest[KEY].release == 1
 
 
 def test_a_difference_names_consumers_and_products(shop: Shop) -> None:
