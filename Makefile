@@ -47,6 +47,8 @@ lint: $(VENV)/installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	DBT_TARGET_PATH=$(CURDIR)/.mesh/dbt/lint $(BIN)/sqlfluff lint dbt
+	$(MESH) contract lint
+	$(MESH) contract lint examples/*/contracts/*/*.yaml
 
 format: $(VENV)/installed
 	$(BIN)/ruff check --fix .

@@ -6,7 +6,7 @@ dbt and Python build candidates in different ways; from here on a candidate is a
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import duckdb
@@ -16,6 +16,7 @@ from mesh.audit import quarantine
 from mesh.failpoints import reached
 from mesh.ingest import source_rows
 from mesh.lake import LAKE, current_snapshot
+from mesh.lineage import Lineage
 from mesh.project import Product
 from mesh.release import Build, record_build
 from mesh.session import Mesh
@@ -23,11 +24,14 @@ from mesh.session import Mesh
 
 @dataclass(frozen=True)
 class Engine:
-    """What the engine knows of a build: run, seconds, and facts to keep with the release."""
+    """What the engine knows of a build: run, seconds, facts to keep with the release, and per table where its columns
+    come from.
+    """
 
     run_id: str
     seconds: float
     details: dict[str, Any]
+    lineage: dict[str, Lineage] = field(default_factory=dict)
 
 
 def finish(
@@ -52,6 +56,7 @@ def finish(
         content={table.name: _digest(connection, product, table.name) for table in product.contract.tables},
         seconds=round(engine.seconds, 3),
         details=engine.details,
+        lineage=engine.lineage,
     )
     record_build(mesh.postgres, build)
     reached("build.recorded", product.key)

@@ -110,6 +110,11 @@ def code_digest(manifest: Mapping[str, Any], unique_ids: Iterable[str], variable
     return hashlib.sha256(json.dumps([parts, named], sort_keys=True, default=str).encode()).hexdigest()
 
 
+def compiled_file(mesh: Mesh, node: Mapping[str, Any]) -> Path:
+    """Where dbt leaves the text of a model as it last built it: macros gone, names of tables in full."""
+    return _target(mesh) / "compiled" / str(node["package_name"]) / str(node["original_file_path"])
+
+
 def build(mesh: Mesh, unique_ids: Iterable[str], *, inputs_at: int) -> tuple[ModelTiming, ...]:
     """Build these models with every upstream product pinned at snapshot `inputs_at`.
 
@@ -162,7 +167,11 @@ def _check_homes(mesh: Mesh, schemas: Mapping[str, str]) -> None:
     DuckLake was seen to write a view into another domain's schema (duckdb/ducklake#1248), where everybody would read
     it. One model at a time keeps that from happening; this is for the case that it does.
     """
-    found = homes(mesh.postgres, schemas)
+    served = {view for release in mesh.history().served.values() for view in release.views}
+    found = {
+        name: {schema for schema in there if f"{schema}.{name}" not in served}
+        for name, there in homes(mesh.postgres, schemas).items()
+    }
     lost = sorted(name for name, schema in schemas.items() if found.get(name) != {schema})
     if not lost:
         return

@@ -22,8 +22,8 @@ def candidate_key(domain: str, table: str) -> dg.AssetKey:
 
 def published_keys(product: Product) -> dict[str, dg.AssetKey]:
     """Per table the public view that consumers read."""
-    major = product.contract.major
-    return {table.name: dg.AssetKey([product.domain, f"{table.name}_v{major}"]) for table in product.contract.tables}
+    contract = product.contract
+    return {table.name: dg.AssetKey(contract.view(table).split(".")) for table in contract.tables}
 
 
 def model_key(domain: str, model: str) -> dg.AssetKey:
@@ -33,7 +33,7 @@ def model_key(domain: str, model: str) -> dg.AssetKey:
 
 def check_name(product: Product, rule: Rule) -> str:
     """A rule's name as a Dagster check: `claims.amount.minimum` of table claims is `amount__minimum`."""
-    return re.sub(r"[^A-Za-z0-9_]", "_", rule.id.removeprefix(f"{rule.table}.").replace(".", "__"))
+    return re.sub(r"[^A-Za-z0-9_]", "_", rule.id.partition(".")[2].replace(".", "__"))
 
 
 def owners(product: Product) -> list[str]:

@@ -8,7 +8,7 @@ import dagster as dg
 import duckdb
 import pyarrow
 
-from dagster_project import plan
+from dagster_project import lineage, plan
 from dagster_project.candidate import Engine, finish
 from dagster_project.guard import values_kept_out
 from dagster_project.keys import candidate_key, model_key, owners
@@ -149,9 +149,17 @@ def _scores_asset(product: Product, definition: ModelDefinition) -> dg.AssetsDef
                     "input_release": around.releases[definition.input].number,
                     "input_contract_version": around.contracts[definition.input].version,
                 }
-                _write(connection, product, scored, _relations(opened)(definition.input), definition.key, facts)
+                relation = _relations(opened)(definition.input)
+                copied = _write(connection, product, scored, relation, definition.key, facts)
                 details = {"engine": "model", **facts, "test": _test_metrics(around, _run_of(around, model))}
-                engine = Engine(context.run.run_id, time.perf_counter() - started, details)
+                came = lineage.of_scores(
+                    product,
+                    [name for name in scored.column_names if name != definition.key],
+                    [feature.name for feature in model.card.features],
+                    relation.removeprefix(f"{INPUTS}."),
+                    copied,
+                )
+                engine = Engine(context.run.run_id, time.perf_counter() - started, details, came)
                 found = finish(opened, connection, product, plan.inputs(opened, connection, product, at), engine)
         return dg.MaterializeResult(
             metadata={"dagster/row_count": scored.num_rows, "snapshot": found.snapshot, **facts}
@@ -210,7 +218,7 @@ def _relations(mesh: Mesh) -> Any:
 
     def relation_for(key: str) -> str:
         product = products[key]
-        return f"{INPUTS}.{product.domain}.{product.contract.tables[0].name}_v{product.contract.major}"
+        return f"{INPUTS}.{product.contract.view(product.contract.tables[0])}"
 
     return relation_for
 
@@ -220,7 +228,7 @@ def _published(key: str) -> dg.AssetKey:
     from dagster_project.resources import process_mesh
 
     upstream = process_mesh().project.product(key)
-    return dg.AssetKey([upstream.domain, f"{upstream.contract.tables[0].name}_v{upstream.contract.major}"])
+    return dg.AssetKey(upstream.contract.view(upstream.contract.tables[0]).split("."))
 
 
 def _write(
@@ -230,13 +238,15 @@ def _write(
     relation: str,
     key: str,
     facts: Mapping[str, str | int],
-) -> None:
-    """The contract's columns, each from the scores, the facts of the model or the scored product itself."""
+) -> list[str]:
+    """The contract's columns, each from the scores, the facts of the model or the scored product itself; gives those
+    that are copied from the latter.
+    """
     table = product.contract.tables[0]
     connection.register("scored", scored)
     described = connection.execute(f"select * from {relation} limit 0").description
     of_input = {column[0] for column in described}
-    columns, values = [], []
+    columns, values, copied = [], [], []
     for column in table.columns:
         if column.name in scored.column_names:
             source = f's."{column.name}"'
@@ -245,6 +255,7 @@ def _write(
             values.append(facts[column.name])
         elif column.name in of_input:
             source = f'i."{column.name}"'
+            copied.append(column.name)
         else:
             raise ModelError(
                 f"{product.key}: nothing gives column {column.name} of contracts/{product.key}.yaml. Allowed: "
@@ -258,3 +269,4 @@ def _write(
         values,
     )
     connection.unregister("scored")
+    return [*copied, key]

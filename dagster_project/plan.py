@@ -160,6 +160,8 @@ def _step(
 
     if product.key not in history.newest:
         return build("no release yet")
+    if product.key in history.retired:
+        return Step(product, "blocked", f"it was retired: {history.retired[product.key].why}")
     refused = refusal(mesh.postgres, mesh.project, history, product.contract)
     if refused is not None:
         return Step(product, "blocked", refused)

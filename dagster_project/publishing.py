@@ -14,6 +14,7 @@ from mesh.contract import Column, Contract, Table
 from mesh.errors import PublishRefused
 from mesh.project import Product
 from mesh.release import Release, find_audit, last_build, publish
+from mesh.settings import get_settings
 
 
 def published_assets(product: Product) -> dg.AssetsDefinition:
@@ -40,6 +41,7 @@ def published_assets(product: Product) -> dg.AssetsDefinition:
                 "dagster/table_name": ".".join(keys[table.name].path),
                 "contract_version": contract.version,
                 "contract_file": f"contracts/{product.key}.yaml",
+                "catalogue": dg.MetadataValue.url(f"{get_settings().pages_address}/catalogue/{product.key}.html"),
             },
             freshness_policy=policy,
         )
@@ -101,7 +103,7 @@ def _description(product: Product, table: Table) -> str:
     return (
         f"{(table.description or product.description).strip()}\n\n"
         f"**Contract** `{contract.id}` {contract.version} ({contract.status}) · **Made from** {reads} · "
-        f"**Query** `select * from {product.domain}.{table.name}_v{contract.major}`"
+        f"**Query** `select * from {contract.view(table)}`"
     )
 
 

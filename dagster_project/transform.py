@@ -6,12 +6,13 @@ product's broken model does not hold up its neighbours.
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtProject, build_dbt_asset_specs
 
-from dagster_project import dbt, plan
+from dagster_project import dbt, lineage, plan
 from dagster_project.candidate import Engine, finish
 from dagster_project.guard import values_kept_out
 from dagster_project.keys import candidate_key, owners, published_keys
@@ -34,7 +35,7 @@ def transform_assets(
     assets = []
     for group, models in _groups(domain, products, manifest):
         keys = {translator.get_asset_key(manifest["nodes"][unique_id]): unique_id for unique_id in models}
-        assets.append(_step(domain, group, keys, [by_key[key] for key in keys]))
+        assets.append(_step(domain, group, keys, [by_key[key] for key in keys], manifest))
     return assets
 
 
@@ -54,7 +55,11 @@ def _groups(
 
 
 def _step(
-    domain: Domain, products: Sequence[Product], keys: Mapping[dg.AssetKey, str], specs: Sequence[dg.AssetSpec]
+    domain: Domain,
+    products: Sequence[Product],
+    keys: Mapping[dg.AssetKey, str],
+    specs: Sequence[dg.AssetSpec],
+    manifest: Mapping[str, Any],
 ) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name=f"build_{'_and_'.join(product.name for product in products)}",
@@ -79,8 +84,9 @@ def _step(
             rows: dict[dg.AssetKey, dict[str, Any]] = {}
             with opened.writer(inputs_at=inputs_at) as connection:
                 for product in done:
+                    traced = replace(engine, lineage=lineage.of_dbt(opened, connection, product, manifest))
                     found = finish(
-                        opened, connection, product, plan.inputs(opened, connection, product, inputs_at), engine
+                        opened, connection, product, plan.inputs(opened, connection, product, inputs_at), traced
                     )
                     for table in product.contract.tables:
                         aside = found.quarantined.get(table.name)

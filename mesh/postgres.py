@@ -35,7 +35,7 @@ GOODBYE_SECONDS = 3
 # Both are append-only: a release quotes them, nothing updates them. A notification is one message to one address. The
 # access log says who saw values of rows; there the server itself refuses changes, since it is kept for those who were
 # not asked. Every statement may be run again: a mesh made before a table was added gets it at its next start.
-TABLES = ("mesh.build", "mesh.audit", "mesh.notification", "mesh.access_log")
+TABLES = ("mesh.build", "mesh.audit", "mesh.notification", "mesh.access_log", "mesh.usage")
 SCHEMA = """
 create schema if not exists mesh;
 create table if not exists mesh.build (
@@ -67,6 +67,10 @@ create table if not exists mesh.access_log (
     os_user text not null, role text not null, purpose text not null, product text not null, rule text not null,
     snapshot bigint not null, rows_seen bigint not null, columns text[] not null
 );
+-- How often a role looked, for those who may not know who did and what for.
+create or replace view mesh.usage as
+    select product, role, count(*) as looks, sum(rows_seen) as rows_seen, max(looked_at) as last_look
+    from mesh.access_log group by product, role;
 create or replace function mesh.refuse_change() returns trigger language plpgsql as
     $$ begin raise exception 'this table is append-only'; end $$;
 drop trigger if exists append_only on mesh.access_log;
@@ -350,5 +354,5 @@ def _prepare_catalog(cursor: Any, postgres: Postgres) -> None:
         f"grant select on all tables in schema public to {roles};"
         f"alter default privileges for role {owner} in schema public grant select on tables to {roles};"
         f"grant usage on schema mesh to {OBSERVER_ROLE};"
-        f"grant select on mesh.build, mesh.audit to {OBSERVER_ROLE};"
+        f"grant select on mesh.build, mesh.audit, mesh.usage to {OBSERVER_ROLE};"
     )

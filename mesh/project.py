@@ -218,7 +218,7 @@ def load_project(root: Path) -> Project:
         ProjectError, ContractError: a file is wrong; the message names file, line and field.
     """
     contracts = {key: with_consumers(root, contract) for key, contract in load_contracts(root).items()}
-    by_id = {contract.id: key for key, contract in contracts.items()}
+    by_id = {(contract.id, contract.major): key for key, contract in contracts.items()}
     domains = {}
     for path in sorted((root / "data_products").glob("*/domain.yaml")):
         file = read_domain_file(path)
@@ -250,7 +250,7 @@ def read_domain_file(path: Path) -> DomainFile:
 
 
 def _products(
-    path: Path, file: DomainFile, contracts: Mapping[str, Contract], by_id: Mapping[str, str]
+    path: Path, file: DomainFile, contracts: Mapping[str, Contract], by_id: Mapping[tuple[str, int], str]
 ) -> tuple[Product, ...]:
     upstream = {port.contract_id for port in file.input_ports}
     feeds: dict[str, list[str]] = {}
@@ -274,16 +274,15 @@ def _products(
             raise ProjectError(
                 f"names contract {port.contract_id}, which contracts/{key}.yaml does not hold.", file=path, field=where
             )
-        if contract.version != port.version:
-            raise ProjectError(f"version {port.version}, its contract has {contract.version}.", file=path, field=where)
+        if port.version.partition(".")[0] != str(contract.major):
+            what = f"version {port.version}, its contract has {contract.version}."
+            raise ProjectError(what, file=path, field=where, allowed=f"a version of major {contract.major}")
         inputs = []
         for wanted in port.input_contracts:
-            if wanted.id not in by_id:
-                known = ", ".join(sorted(by_id))
-                raise ProjectError(f"unknown input contract {wanted.id}.", file=path, field=where, allowed=known)
-            if not by_id[wanted.id].startswith(f"{file.domain}/") and wanted.id not in upstream:
+            upstream_key = _resolve(wanted, by_id, path, where)
+            if not upstream_key.startswith(f"{file.domain}/") and wanted.id not in upstream:
                 raise ProjectError(f"{wanted.id} is not among the domain's inputPorts.", file=path, field=where)
-            inputs.append(by_id[wanted.id])
+            inputs.append(upstream_key)
         products.append(
             Product(
                 key=key,
@@ -297,6 +296,19 @@ def _products(
             )
         )
     return tuple(products)
+
+
+def _resolve(wanted: InputContract, by_id: Mapping[tuple[str, int], str], path: Path, where: str) -> str:
+    """The product of an input contract: of the major that its version names."""
+    ids = sorted({contract_id for contract_id, _ in by_id})
+    if wanted.id not in ids:
+        raise ProjectError(f"unknown input contract {wanted.id}.", file=path, field=where, allowed=", ".join(ids))
+    major = wanted.version.partition(".")[0]
+    if not major.isdecimal() or (wanted.id, int(major)) not in by_id:
+        majors = ", ".join(f"{number}.x" for contract_id, number in sorted(by_id) if contract_id == wanted.id)
+        what = f"reads version {wanted.version} of {wanted.id}, which no contract has."
+        raise ProjectError(what, file=path, field=where, allowed=majors)
+    return by_id[wanted.id, int(major)]
 
 
 def _used_by(raw: InputPort, path: Path) -> list[str]:

@@ -28,6 +28,7 @@ _READ = """
     select looked_at, os_user, role, purpose, product, rule, snapshot, rows_seen, columns
     from mesh.access_log order by id desc
 """
+_USAGE = "select product, role, looks, rows_seen, last_look from mesh.usage order by product, role"
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,17 @@ class Access:
 
     at: datetime
     look: Look
+
+
+@dataclass(frozen=True)
+class Usage:
+    """How often a role looked at values of a product's rows, how many rows were shown, and when last (UTC)."""
+
+    product: str
+    role: str
+    looks: int
+    rows: int
+    last: datetime
 
 
 def os_user() -> str:
@@ -95,4 +107,14 @@ def read_accesses(postgres: Postgres) -> tuple[Access, ...]:
         return tuple(
             Access(at.astimezone(UTC), Look(who, role, purpose, product, rule, snapshot, rows, tuple(columns)))
             for at, who, role, purpose, product, rule, snapshot, rows, columns in cursor.fetchall()
+        )
+
+
+def read_usage(postgres: Postgres) -> tuple[Usage, ...]:
+    """The log added up by product and role; who looked and for what stays in the log."""
+    with postgres.cursor() as cursor:
+        cursor.execute(_USAGE)
+        return tuple(
+            Usage(product, role, looks, int(rows), last.astimezone(UTC))
+            for product, role, looks, rows, last in cursor.fetchall()
         )

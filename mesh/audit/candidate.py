@@ -71,7 +71,7 @@ class Candidate:
     def scope(self, contract: Contract, query: str) -> str:
         """A query that sees the contract's tables at the snapshot under their plain names."""
         tables = ", ".join(
-            f"{quoted(table.name)} as not materialized (select * from {self.table(table.name)})"
+            f"{quoted(table.declared)} as not materialized (select * from {self.table(table.name)})"
             for table in contract.tables
             if self.columns(table.name) is not None
         )

@@ -1,13 +1,13 @@
-"""The platform's own commands: products, contracts, releases, rows that fail, SQL, models, what is new."""
+"""The platform's own commands: products, contracts, catalogue, lineage, failing rows, SQL, models, news, retiring."""
 
 import typer
 
-from mesh.commands import contracts, failing, making, modelling, notices, products, query
+from mesh.commands import catalogue, contracts, failing, lineage, making, modelling, notices, products, query, retiring
 
 __all__ = ["register"]
 
 
 def register(app: typer.Typer) -> None:
     """Add the platform's commands (an entry point of the group `mesh.commands`)."""
-    for part in (products, contracts, failing, notices, query, modelling, making):
+    for part in (products, contracts, catalogue, lineage, failing, notices, query, modelling, making, retiring):
         part.register(app)

@@ -16,10 +16,13 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    new = typer.Typer(no_args_is_help=True, help="Make a domain, a product from a sample file, or a model.")
+    new = typer.Typer(
+        no_args_is_help=True, help="Make a domain, a product from a sample file, a model, or the next major."
+    )
     new.command("domain")(domain)
     new.command("product")(product)
     new.command("model")(model)
+    new.command("major")(major)
     app.add_typer(new, name="new")
     app.command("add")(add)
 
@@ -110,6 +113,28 @@ def model(
     for note in made.notes:
         console.print(note, markup=False)
     console.print(f"Train and score: {called_as()} run --select {made.output}")
+
+
+def major(
+    key: Annotated[str, typer.Argument(metavar="DOMAIN/PRODUCT", help="The product that changes.")],
+    until: Annotated[str, typer.Option("--until", metavar="DAY", help="When the present major ends, YYYY-MM-DD.")],
+) -> None:
+    """Keep the present major of a product for its consumers, and begin the next one beside it."""
+    from mesh.project import load_project
+    from mesh.scaffold import new_major
+    from mesh.settings import get_settings
+
+    root = get_settings().project
+    changes, gone = new_major(load_project(root), key, until=until)
+    _tell(changes, root)
+    for file in gone:
+        screen().print(f"moved    {file.relative_to(root)}", soft_wrap=True)
+    older = next(change.path.stem for change in changes if change.before is None)
+    screen().print(
+        f"Now edit contracts/{key}.yaml and its SQL: {key} is the next major. {key.split('/')[0]}/{older} stays as it "
+        f"was until {until}. Both are published by: {called_as()} run",
+        markup=False,
+    )
 
 
 def add(bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A folder such as examples/motor.")]) -> None:

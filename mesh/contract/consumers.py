@@ -36,6 +36,7 @@ EventKind = Literal["release", "audit_failed", "late", "deprecation"]
 EVENTS: tuple[EventKind, ...] = get_args(EventKind)
 
 KEYS = ("consumer", "description", "contact", "events", "columns", "rules", "schema")
+RELIED_ON = ("columns", "rules", "schema")
 CONTACT_KEYS = ("email", "webhook")
 NAME = re.compile(r"[a-z][a-z0-9_-]*")
 # The pattern by which HTML checks an address: no display name, no comment, nothing that could start a header line.
@@ -123,14 +124,16 @@ def with_consumers(root: Path, contract: Contract) -> Contract:
     """The contract with the rules that registered consumers expect of it: what an audit holds a candidate against.
 
     Its text and hash stay those of the file. A consumer that relies on what the contract does not have becomes a rule
-    that fails and says so, for the producer to see before anything is published.
+    that fails and says so, for the producer to see before anything is published. What else is wrong with a consumer's
+    file holds up nobody; notifications tell it.
     """
     expected: list[Rule] = []
     for file in sorted(folder(root, contract.name).glob("*.y*ml")):
         try:
             expected += read_consumer(file, contract).expects
         except ContractError as error:
-            expected.append(_unmet(contract, file, error))
+            if re.split(r"[.\[]", error.field or "")[0] in RELIED_ON:
+                expected.append(_unmet(contract, file, error))
     if not expected:
         return contract
     tables = (
@@ -141,10 +144,17 @@ def with_consumers(root: Path, contract: Contract) -> Contract:
 
 
 def _unmet(contract: Contract, file: Path, error: ContractError) -> Rule:
-    table = contract.tables[0].name
+    table = contract.tables[0]
     place = f"contracts/{contract.name}.consumers/{file.name}" + (f":{error.line}" if error.line else "")
     why = ": ".join(part for part in (place, error.field, error.what) if part).rstrip(".")
-    return Rule(f"{table}.for_{file.stem}", table, (), "unmet", f"What {file.stem} relies on is there.", {"why": why})
+    return Rule(
+        f"{table.declared}.for_{file.stem}",
+        table.name,
+        (),
+        "unmet",
+        f"What {file.stem} relies on is there.",
+        {"why": why},
+    )
 
 
 def is_address(text: str) -> bool:
@@ -176,8 +186,8 @@ def _events(document: Document) -> tuple[EventKind, ...]:
 
 
 def _columns(document: Document, contract: Contract) -> Iterator[str]:
-    known = [f"{table.name}.{column.name}" for table in contract.tables for column in table.columns]
-    bare = {column.name: f"{contract.tables[0].name}.{column.name}" for column in contract.tables[0].columns}
+    known = [f"{table.declared}.{column.name}" for table in contract.tables for column in table.columns]
+    bare = {column.name: f"{contract.tables[0].declared}.{column.name}" for column in contract.tables[0].columns}
     for i, given in enumerate(_texts(document, "columns")):
         name = bare.get(given, given) if len(contract.tables) == 1 else given
         if name not in known:

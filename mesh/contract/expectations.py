@@ -40,14 +40,14 @@ def expected_rules(document: Document, contract: Contract, consumer: str) -> Ite
         _check(document, path, entry, TABLE_KEYS)
         table = _table(document, path, entry.get("name"), contract)
         for rule in _of_table(document, path, entry, table, contract):
-            yield _named(rule, consumer)
+            yield _named(replace(rule, table=table.name), consumer)
 
 
 def _of_table(
     document: Document, path: Path_, entry: dict[str, Any], table: Table, contract: Contract
 ) -> Iterator[Rule]:
     columns = {column.name: column for column in table.columns}
-    tables = frozenset(each.name for each in contract.tables)
+    tables = frozenset(each.declared for each in contract.tables)
     properties = entry.get("properties") or []
     if not isinstance(properties, list):
         document.fail((*path, "properties"), "This must be a list.", "columns with `name`")
@@ -56,10 +56,10 @@ def _of_table(
         _check(document, here, given, COLUMN_KEYS)
         column = _column(document, here, given.get("name"), table)
         wanted = _model(document, here, {"name": column.name, **given}, SchemaProperty)
-        yield from column_rules(document, here, table.name, _expected(document, here, wanted, column))
-        yield from quality_rules(document, here, wanted.quality, table.name, columns, column, tables)
-    rules = _model(document, path, {"name": table.name, "quality": entry.get("quality")}, SchemaObject).quality
-    yield from quality_rules(document, path, rules, table.name, columns, None, tables)
+        yield from column_rules(document, here, table.declared, _expected(document, here, wanted, column))
+        yield from quality_rules(document, here, wanted.quality, table.declared, columns, column, tables)
+    rules = _model(document, path, {"name": table.declared, "quality": entry.get("quality")}, SchemaObject).quality
+    yield from quality_rules(document, path, rules, table.declared, columns, None, tables)
 
 
 def _expected(document: Document, path: Path_, wanted: SchemaProperty, column: Column) -> Column:
@@ -80,19 +80,19 @@ def _expected(document: Document, path: Path_, wanted: SchemaProperty, column: C
 
 
 def _named(rule: Rule, consumer: str) -> Rule:
-    rest = rule.id.removeprefix(f"{rule.table}.")
+    declared, _, rest = rule.id.partition(".")
     return replace(
         rule,
-        id=f"{rule.table}.for_{consumer}.{rest}",
+        id=f"{declared}.for_{consumer}.{rest}",
         description=f"{rule.description.rstrip('.')} (expected by {consumer}).",
         action="fail",
     )
 
 
 def _table(document: Document, path: Path_, name: Any, contract: Contract) -> Table:
-    known = [table.name for table in contract.tables]
+    known = [table.declared for table in contract.tables]
     for table in contract.tables:
-        if table.name == name:
+        if table.declared == name:
             return table
     return document.fail(
         (*path, "name"), f"{contract.name} has no table `{name}`{did_you_mean(name, known)}.", ", ".join(known)
@@ -105,7 +105,7 @@ def _column(document: Document, path: Path_, name: Any, table: Table) -> Column:
         if column.name == name:
             return column
     return document.fail(
-        (*path, "name"), f"{table.name} has no column `{name}`{did_you_mean(name, known)}.", ", ".join(known)
+        (*path, "name"), f"{table.declared} has no column `{name}`{did_you_mean(name, known)}.", ", ".join(known)
     )
 
 

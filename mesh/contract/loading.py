@@ -12,6 +12,7 @@ from pathlib import Path
 from open_data_contract_standard.model import OpenDataContractStandard, SchemaObject, Team
 
 from mesh.contract.columns import check_handling, check_name, column_rules, custom_properties, read_column
+from mesh.contract.majors import as_older, current, is_older
 from mesh.contract.model import Column, Contract, Rule, Table
 from mesh.contract.nested import nested_rules
 from mesh.contract.quality import quality_rules
@@ -48,7 +49,7 @@ def load_contracts(project_dir: Path | str) -> dict[str, Contract]:
     """
     folder = Path(project_dir) / "contracts"
     found: dict[str, Contract] = {}
-    ids: dict[str, Path] = {}
+    ids: dict[str, Contract] = {}
     for file in sorted(folder.glob("*/*.y*ml")):
         if file.parent.name == "policies":
             continue
@@ -56,12 +57,28 @@ def load_contracts(project_dir: Path | str) -> dict[str, Contract]:
         if contract.name != f"{file.parent.name}/{file.stem}" or file.suffix != ".yaml":
             expected = f"contracts/{contract.name}.yaml"
             raise ContractError(f"This is the contract of {contract.name}.", file=file, line=1, allowed=expected)
-        if contract.id in ids:
-            what = f"The id is that of {ids[contract.id]} too."
+        if contract.id in ids and current(contract.name) != ids[contract.id].name:
+            what = f"The id is that of {ids[contract.id].path} too."
             raise ContractError(what, file=file, line=1, field="id", allowed="an id of its own")
-        ids[contract.id] = file
+        if not contract.older:
+            ids[contract.id] = contract
         found[contract.name] = contract
+    for contract in found.values():
+        _beside_newer(contract, found)
     return found
+
+
+def _beside_newer(contract: Contract, found: dict[str, Contract]) -> None:
+    """An older major stands beside a newer one of the same contract."""
+    if not contract.older:
+        return
+    newer = found.get(str(current(contract.name)))
+    if newer is None or newer.id != contract.id or newer.major <= contract.major:
+        told = f"contracts/{current(contract.name)}.yaml has no newer major of contract {contract.id}."
+        raise ContractError(
+            f"This is an older major, but {told}", file=contract.path, line=1, field="version",
+            allowed="the same id as the newer major, and a lower version",
+        )  # fmt: skip
 
 
 @lru_cache(maxsize=256)
@@ -89,6 +106,12 @@ def parse_contract(content: bytes, file: Path) -> Contract:
     rules = [rule for table in tables.values() for rule in table.rules]
     rules += freshness_rules(document, levels, tables, custom)
     rules = _unique_ids(rules)
+    done = tuple(
+        replace(table, rules=tuple(rule for rule in rules if rule.table == table.name)) for table in tables.values()
+    )
+    major = int(version.partition(".")[0])
+    if is_older(file, str(odcs.dataProduct), major):
+        done = as_older(done, major)
     return Contract(
         path=file,
         text=document.text,
@@ -100,9 +123,7 @@ def parse_contract(content: bytes, file: Path) -> Contract:
         status=str(odcs.status),
         description=(odcs.description.purpose or "") if odcs.description else "",
         owner=_owner(odcs),
-        tables=tuple(
-            replace(table, rules=tuple(rule for rule in rules if rule.table == table.name)) for table in tables.values()
-        ),
+        tables=done,
         sla=levels,
         custom=custom,
         odcs=odcs,

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from open_data_contract_standard.model import OpenDataContractStandard
 
+from mesh.contract.majors import is_older, published_name
 from mesh.errors import NotFound
 
 Severity = Literal["error", "warning"]
@@ -158,7 +159,12 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """One table of a product: its columns in published order and its rules."""
+    """One table of a product: its columns in published order and its rules.
+
+    Attributes:
+        name: what it is called where it is built.
+        declared: what the contract calls it; another name only in an older major.
+    """
 
     name: str
     description: str
@@ -166,6 +172,10 @@ class Table:
     primary_key: tuple[str, ...]
     rules: tuple[Rule, ...]
     custom: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    declared: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "declared", self.declared or self.name)
 
     def column(self, name: str) -> Column:
         for column in self.columns:
@@ -214,9 +224,18 @@ class Contract:
         return int(self.version.partition(".")[0])
 
     @property
+    def older(self) -> bool:
+        """True for a major that lives on beside a newer one."""
+        return is_older(self.path, self.product, self.major)
+
+    @property
     def name(self) -> str:
-        """`domain/product`, the name of the product in the mesh."""
-        return f"{self.domain}/{self.product}"
+        """`domain/product`, the name of the product in the mesh; `domain/product_v1` of an older major."""
+        return f"{self.domain}/{self.product}" + (f"_v{self.major}" if self.older else "")
+
+    def view(self, table: Table) -> str:
+        """The public view of a table: `claims.claims_v1`."""
+        return f"{self.domain}.{published_name(table.name, self.major)}"
 
     @property
     def freshness(self) -> ServiceLevel | None:

@@ -72,8 +72,23 @@ def news(mesh: Mesh, products: Sequence[Product], now: datetime) -> tuple[Event,
 
 def release_events(records: Iterable[Release], since: datetime) -> list[Event]:
     """New releases and rollbacks of one product."""
-    return [_rolled_back(record) if record.kind == "rollback" else _released(record)
-            for record in records if _at(record) >= since]  # fmt: skip
+    told = {"release": _released, "rollback": _rolled_back, "retired": _retired}
+    return [told[record.kind](record) for record in records if _at(record) >= since]
+
+
+def _retired(release: Release) -> Event:
+    return Event(
+        id=f"retired:{release.reference}#{release.commit}",
+        kind="deprecation",
+        product=release.product,
+        at=_at(release),
+        subject=f"{release.product} is retired",
+        text=f"{release.product} is served no more since {_moment(_at(release))}.\nReason: {redact(release.why)}\n"
+        f"Views that are gone: {', '.join(release.views)}",
+        release=release.release,
+        contract_version=release.contract_version,
+        commands=(f"mesh releases {release.product}",),
+    )
 
 
 def _released(release: Release) -> Event:

@@ -19,6 +19,7 @@ from mesh.release.bookkeeping import (
 from mesh.release.history import History, read_history
 from mesh.release.publish import audit_failed, publish, rollback
 from mesh.release.record import InputRelease, Release, parse_reference
+from mesh.release.retiring import hindrances, retire
 
 __all__ = [
     "Base",
@@ -35,6 +36,7 @@ __all__ = [
     "failed_audits",
     "find_audit",
     "find_build",
+    "hindrances",
     "last_audit",
     "last_audits",
     "last_build",
@@ -44,5 +46,6 @@ __all__ = [
     "record_audit",
     "record_build",
     "refusal",
+    "retire",
     "rollback",
 ]

@@ -10,6 +10,7 @@ from pathlib import Path
 from mesh.contract import Consumer, Contract, parse_contract
 from mesh.contract.consumers import folder, read_consumer
 from mesh.contract.evolution import Difference, difference
+from mesh.contract.majors import current
 from mesh.errors import ContractError, NotFound, PublishRefused
 from mesh.postgres import Postgres
 from mesh.project import Project
@@ -30,7 +31,13 @@ class Base:
 
 def base_release(history: History, contract: Contract) -> Release | None:
     """The release that the next one of this contract follows, or None where there is none."""
-    return history.newest.get(contract.name)
+    mine = history.newest.get(contract.name)
+    if mine is not None or not contract.older:
+        return mine
+    # An older major goes on from the last release that the product had under it.
+    before = [release for release in history.of(str(current(contract.name)))
+              if release.kind == "release" and release.major == contract.major]  # fmt: skip
+    return before[-1] if before else None
 
 
 def base_of(postgres: Postgres, release: Release, contract: Contract) -> Base:

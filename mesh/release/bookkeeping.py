@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from mesh.audit import Audit, Quarantined
+from mesh.lineage import ColumnLineage
 from mesh.postgres import Postgres
 from mesh.release.record import InputRelease
 
@@ -27,6 +28,7 @@ class Build(BaseModel):
         content: an order-independent digest per table.
         quarantined: what was put aside, per table.
         details: facts of the engine worth keeping with the release (a model's name and version).
+        lineage: where the columns of each table come from.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,6 +45,7 @@ class Build(BaseModel):
     content: dict[str, str] = {}
     seconds: float = 0.0
     details: dict[str, Any] = {}
+    lineage: dict[str, tuple[ColumnLineage, ...]] = {}
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from mesh.errors import NotFound
 from mesh.postgres import Postgres
 from mesh.release.record import MARK, Release
 
-# The two large parts of a record; a listing leaves them in the catalog.
-HEAVY = ("files", "contract_text")
+# The large parts of a record; a listing leaves them in the catalog.
+HEAVY = ("files", "contract_text", "lineage")
 
 _CATALOG_EXISTS = "select to_regclass('public.ducklake_snapshot_changes') is not null"
 _RECORDS = """
@@ -37,8 +37,18 @@ class History:
 
     @cached_property
     def served(self) -> dict[str, Release]:
-        """Per product the release its public view points to now (the last publish or rollback)."""
-        return {release.product: release for release in self.releases}
+        """Per product the release its public view points to now (the last publish or rollback).
+
+        What was retired is served no more.
+        """
+        last = {release.product: release for release in self.releases}
+        return {product: release for product, release in last.items() if release.kind != "retired"}
+
+    @cached_property
+    def retired(self) -> dict[str, Release]:
+        """Per product that is served no more the record of its end."""
+        last = {release.product: release for release in self.releases}
+        return {product: release for product, release in last.items() if release.kind == "retired"}
 
     @cached_property
     def newest(self) -> dict[str, Release]:
@@ -72,12 +82,12 @@ class History:
 
 
 def read_history(postgres: Postgres) -> History:
-    """The releases of the mesh, without manifests and contract texts."""
+    """The releases of the mesh, without manifests, contract texts and lineage of columns."""
     return History(_read(postgres, HEAVY))
 
 
 def read_whole(postgres: Postgres, release: Release) -> Release:
-    """The same release with its file manifest and contract text."""
+    """The same release with its file manifest, contract text and lineage of columns."""
     return _read(postgres, (), release.commit)[0]
 
 

@@ -100,10 +100,11 @@ def publish(
             audit=_summary(audit),
             seconds=build.seconds,
             details=build.details,
+            lineage=build.lineage,
             files=tuple(SealedFileRecord(**vars(file)) for file in files),
         )
 
-    return _commit(connection, postgres, product, record)
+    return in_transaction(connection, postgres, product, record, repoint)
 
 
 def audit_failed(audit: Audit) -> AuditFailed:
@@ -127,20 +128,38 @@ def rollback(
         served = history.served[product]
         if served.release == to:
             raise PublishRefused(f"{product}: release {to} is the one already served; nothing to roll back.")
+        beside = f"{product}_v{target.major}"
+        if target.major != served.major and beside in history.served:
+            raise PublishRefused(
+                f"{product}: release {to} is of major {target.major}, which {beside} serves now. "
+                f"`mesh rollback {beside} --to RELEASE` goes back there."
+            )
         whole = read_whole(postgres, target)
         return whole.model_copy(update={"kind": "rollback", "why": why, "author": author})
 
     read_history(postgres).get(product, to)  # a clear refusal before a transaction is opened
-    return _commit(connection, postgres, product, record)
+    return in_transaction(connection, postgres, product, record, repoint)
 
 
-def _commit(
+def repoint(connection: duckdb.DuckDBPyConnection, release: Release) -> None:
+    """Let the public views of a release show its snapshot."""
+    domain = release.product.split("/")[0]
+    for table, view in zip(release.tables, release.views, strict=True):
+        names = ", ".join(f'"{name}"' for name in release.columns[table])
+        connection.execute(
+            f"create or replace view {LAKE}.{view} as "
+            f"select {names} from {domain}_build.{table} at (version => {release.snapshot})"
+        )
+
+
+def in_transaction(
     connection: duckdb.DuckDBPyConnection,
     postgres: Postgres,
     product: str,
     record: Callable[[History], Release],
+    change: Callable[[duckdb.DuckDBPyConnection, Release], None],
 ) -> Release:
-    """Repoint the views and write the record in one transaction; look again once after a conflict."""
+    """Change the views and write the record in one transaction; look again once after a conflict."""
     domain = product.split("/")[0]
     create_schema(connection, domain)
     for attempt in range(1, ATTEMPTS + 1):
@@ -150,12 +169,7 @@ def _commit(
             # point makes the commit below fail, one before it is in the history read next.
             current_snapshot(connection)
             release = record(read_history(postgres))
-            for table, view in zip(release.tables, release.views, strict=True):
-                names = ", ".join(f'"{name}"' for name in release.columns[table])
-                connection.execute(
-                    f"create or replace view {LAKE}.{view} as "
-                    f"select {names} from {domain}_build.{table} at (version => {release.snapshot})"
-                )
+            change(connection, release)
             message = f"{release.kind} {release.reference}"
             connection.execute(
                 f"call {LAKE}.set_commit_message($author, $message, extra_info => $record)",

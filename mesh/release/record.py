@@ -12,7 +12,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from mesh.contract.majors import published_name
 from mesh.errors import UsageError
+from mesh.lineage import ColumnLineage
 
 MARK = "insight-mesh/release/1"
 """First value of every record: tells our commits from any other commit of the lake."""
@@ -47,7 +49,7 @@ class SealedFileRecord(_Frozen):
 
 
 class Release(_Frozen):
-    """One publish or rollback of a product.
+    """One publish, rollback or retirement of a product.
 
     Attributes:
         release: 1, 2, 3, ... per product; a rollback repeats the number it went back to.
@@ -60,10 +62,11 @@ class Release(_Frozen):
         accounting: how source rows add up, where the product has source files.
         content: an order-independent digest per table.
         audit: verdict, counts and the failed or warning rules.
+        lineage: where the columns of each table come from.
     """
 
     mark: str = MARK
-    kind: Literal["release", "rollback"] = "release"
+    kind: Literal["release", "rollback", "retired"] = "release"
     product: str
     release: int
     contract_version: str
@@ -84,6 +87,7 @@ class Release(_Frozen):
     audit: dict[str, Any]
     seconds: float = 0.0
     details: dict[str, Any] = {}
+    lineage: dict[str, tuple[ColumnLineage, ...]] = {}
     files: tuple[SealedFileRecord, ...] = ()
     contract_text: str = ""
     # Known once committed, so never part of the stored record:
@@ -107,7 +111,7 @@ class Release(_Frozen):
     def views(self) -> tuple[str, ...]:
         """The public views that this release repointed."""
         domain = self.product.split("/")[0]
-        return tuple(f"{domain}.{table}_v{self.major}" for table in self.tables)
+        return tuple(f"{domain}.{published_name(table, self.major)}" for table in self.tables)
 
     def as_input(self) -> InputRelease:
         return InputRelease(product=self.product, release=self.release, snapshot=self.snapshot)

@@ -4,7 +4,8 @@ Everything made here is put into place as `mesh add` does it: either all of it f
 """
 
 from mesh.scaffold.domain import new_domain
+from mesh.scaffold.major import drop_major, new_major
 from mesh.scaffold.model import NewModel, new_model
 from mesh.scaffold.product import NewProduct, deliver, new_product
 
-__all__ = ["NewModel", "NewProduct", "deliver", "new_domain", "new_model", "new_product"]
+__all__ = ["NewModel", "NewProduct", "deliver", "drop_major", "new_domain", "new_major", "new_model", "new_product"]

@@ -195,7 +195,7 @@ def _contract(plan: _Plan) -> dict[str, Any]:
     )
     review = min(100, round(100 * plan.capacity) + 8)
     return {
-        "apiVersion": "v3.1.0",
+        "apiVersion": "v3.2.0",
         "kind": "DataContract",
         "id": f"{plan.domain}-{plan.output}",
         "name": plan.output,

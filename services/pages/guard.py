@@ -9,9 +9,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # A site elsewhere can let its own name point to 127.0.0.1; then the browser sends that name, which is refused.
 HOSTS = ["127.0.0.1", "localhost"]
+POLICY = "Content-Security-Policy"
+"""A page may bring its own; every other header is the same for all."""
 METHODS = ("GET", "HEAD")
 HEADERS = {
-    "Content-Security-Policy": (
+    POLICY: (
         "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; "
         "frame-ancestors 'none'"
     ),
@@ -40,7 +42,9 @@ class _Guard:
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(HEADERS)
+                headers = MutableHeaders(scope=message)
+                own = headers.get(POLICY)
+                headers.update(HEADERS | ({POLICY: own} if own else {}))
             await send(message)
 
         if scope["method"] in METHODS:

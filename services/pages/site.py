@@ -50,11 +50,19 @@ class Site:
     def route(self, path: str, view: View) -> Route:
         """A route that shows what a view gives, or its error as a page."""
 
+        def rendered(mesh: Mesh, request: Request) -> Response:
+            page = view(mesh, request)
+            return self.render(page.template, **page.facts)
+
+        return self.answer(path, rendered)
+
+    def answer(self, path: str, give: Callable[[Mesh, Request], Response]) -> Route:
+        """A route that gives an answer of its own, or its error as a page."""
+
         def endpoint(request: Request) -> Response:
             try:
                 # Files are read anew for every request: a contract may have been edited since.
-                page = view(Mesh.observing(self._settings, self._postgres), request)
-                return self.render(page.template, **page.facts)
+                return give(Mesh.observing(self._settings, self._postgres), request)
             except MeshError as error:
                 status = next((status for kind, status in STATUSES if isinstance(error, kind)), 500)
                 return self.render("error.html", status, told=str(error))

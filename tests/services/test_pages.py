@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from mesh.access.log import read_accesses
+from mesh.catalogue.site import POLICY
 from tests.conftest import ROOT
 from tests.failing_shop import KEY, FailingShop, failing_shop
 
@@ -232,6 +233,36 @@ def test_an_unexpected_error_is_told_without_its_text(pages: Pages) -> None:
     for text in (answer.text, log):
         assert "secret word" not in text
         assert "Traceback" not in text
+
+
+def test_the_catalogue_is_served_under_the_same_guard_with_a_policy_of_its_own(pages: Pages) -> None:
+    moved = pages.ask("/catalogue")
+    assert (moved.status, moved.headers["location"]) == (307, "/catalogue/index.html")
+    assert 'href="/catalogue/index.html"' in pages.ask("/").text
+    for path in ("/catalogue/index.html", "/catalogue/columns.html", f"/catalogue/{KEY}.html"):
+        answer = pages.ask(path)
+        assert answer.status == 200
+        policy = answer.headers["content-security-policy"]
+        assert {name: answer.headers[name] for name in HEADERS} == HEADERS | {"content-security-policy": policy}
+        assert policy == f"{POLICY}; frame-ancestors 'none'"
+        assert not [value for value in PERSONAL if value in answer.text]
+    for path in ("/catalogue/shop/nothing.html", "/catalogue/..%2f..%2fetc/passwd", "/catalogue/catalogue.json"):
+        assert pages.ask(path).status == 404
+
+
+def test_the_catalogue_follows_an_edited_contract(pages: Pages) -> None:
+    file = pages.shop.mesh.settings.project / f"contracts/{KEY}.yaml"
+    text = file.read_text()
+    assert "Whatever is new." not in pages.ask(f"/catalogue/{KEY}.html").text
+    try:
+        file.write_text(text.replace("Whatever can fail.", "Whatever is new."))
+        assert "Whatever is new." in pages.ask(f"/catalogue/{KEY}.html").text
+        file.write_text("name: [")
+        broken = pages.ask(f"/catalogue/{KEY}.html")
+        assert (broken.status, f"contracts/{KEY}.yaml" in broken.text) == (500, True)
+    finally:
+        file.write_text(text)
+    assert pages.ask(f"/catalogue/{KEY}.html").status == 200
 
 
 @pytest.fixture

@@ -100,9 +100,10 @@ def test_owner_and_consumer_are_told_of_a_release_a_failure_and_a_deprecation_on
     mesh.deliver("first")
     right = mesh.contract.read_text()
     assert mesh.make() == "released"
-    mesh.contract.write_text(right.replace(CHANNELS, "validValues: [web]"))
+    minor = right.replace("version: 1.0.0", "version: 1.1.0")
+    mesh.contract.write_text(minor.replace(CHANNELS, "validValues: [web]"))
     assert command(mesh, "run", "--select", KEY).status == 1
-    mesh.contract.write_text(right.replace("status: active", "status: deprecated"))
+    mesh.contract.write_text(minor.replace("status: active", "status: deprecated"))
     assert mesh.make() == "released"
 
     failed, deprecated = f"{KEY}: audit failed, 1 rule", f"{KEY}: deprecated"

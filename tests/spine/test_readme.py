@@ -22,7 +22,7 @@ PYTHON = re.findall(r"```python\n(.*?)```", README, re.S)
 MESH = [shlex.split(line, comments=True)[1:] for line in SHELL if line.startswith("mesh ")]
 MAKE = [shlex.split(line, comments=True)[1] for line in SHELL if line.startswith("make ")]
 # These change the mesh or end its server; tests of their own run them.
-ELSEWHERE = {"run", "rollback", "add", "adopt", "new", "down", "up"}
+ELSEWHERE = {"run", "rollback", "add", "adopt", "new", "retire", "down", "up"}
 
 
 def test_the_readme_has_commands_and_python() -> None:

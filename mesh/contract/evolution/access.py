@@ -70,8 +70,8 @@ def _purposes(contract: Contract) -> Iterator[tuple[str, frozenset[str]]]:
     """Purposes by the place that names them: empty for the product, `table`, `table.column`."""
     found: list[tuple[str, Mapping[str, Any]]] = [("", contract.custom)]
     for table in contract.tables:
-        found.append((table.name, table.custom))
-        found += [(f"{table.name}.{column.name}", column.custom) for column in table.columns]
+        found.append((table.declared, table.custom))
+        found += [(f"{table.declared}.{column.name}", column.custom) for column in table.columns]
     for place, custom in found:
         given = custom.get(PURPOSES)
         if given:

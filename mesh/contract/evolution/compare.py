@@ -45,8 +45,8 @@ def _status(old: Contract, new: Contract) -> Iterator[Change]:
 
 
 def _tables(old: Contract, new: Contract) -> Iterator[Change]:
-    before = {table.name: table for table in old.tables}
-    after = {table.name: table for table in new.tables}
+    before = {table.declared: table for table in old.tables}
+    after = {table.declared: table for table in new.tables}
     for name in before.keys() - after.keys():
         columns = tuple(f"{name}.{column.name}" for column in before[name].columns)
         yield Change(name, "the table is gone", "removes", "major", "consumers", columns, (name,))
@@ -59,7 +59,7 @@ def _tables(old: Contract, new: Contract) -> Iterator[Change]:
 def _columns(old: Contract, new: Contract, first: Table, second: Table) -> Iterator[Change]:
     before = {column.name: column for column in first.columns}
     after = {column.name: column for column in second.columns}
-    ids_before, ids_after = _ids(old, first.name), _ids(new, second.name)
+    ids_before, ids_after = _ids(old, first.declared), _ids(new, second.declared)
     renamed = {
         name: other
         for name in before.keys() - after.keys()
@@ -71,13 +71,21 @@ def _columns(old: Contract, new: Contract, first: Table, second: Table) -> Itera
         yield _column(first, name, what, "removes")
     for name in after.keys() - before.keys() - set(renamed.values()):
         what = f"a new column of type {after[name].physical_type}"
-        yield Change(f"{first.name}.{name}", what, "adds", "minor", "nobody", (f"{first.name}.{name}",), (first.name,))
+        yield Change(
+            f"{first.declared}.{name}",
+            what,
+            "adds",
+            "minor",
+            "nobody",
+            (f"{first.declared}.{name}",),
+            (first.declared,),
+        )
     kept = [name for name in before if name in after]
     for name in kept:
         yield from _column_changes(first, before[name], after[name])
     if kept != [name for name in after if name in before]:
         what = "the columns stand in another order, which whoever reads them by place will notice"
-        yield Change(first.name, what, "replaces", "minor", "consumers", (), (first.name,))
+        yield Change(first.declared, what, "replaces", "minor", "consumers", (), (first.declared,))
     yield from rule_changes(first.rules, second.rules, set(kept))
 
 
@@ -93,8 +101,8 @@ def _column_changes(table: Table, old: Column, new: Column) -> Iterator[Change]:
         yield _column(table, old.name, f"the type {old.physical_type} -> {new.physical_type}", direction)
     elif old.logical_type != new.logical_type:
         what = f"the logical type {old.logical_type} -> {new.logical_type}"
-        yield Change(f"{table.name}.{old.name}", what, "replaces", "minor", "consumers",
-                     (f"{table.name}.{old.name}",), (table.name,))  # fmt: skip
+        yield Change(f"{table.declared}.{old.name}", what, "replaces", "minor", "consumers",
+                     (f"{table.declared}.{old.name}",), (table.declared,))  # fmt: skip
     if old.classification != new.classification:
         yield _classified(table, old, new)
 
@@ -103,10 +111,12 @@ def _classified(table: Table, old: Column, new: Column) -> Change:
     """A stricter class takes the column from readers whose role does not reach it."""
     before, after = (_class(column) for column in (old, new))
     what = f"classified {old.classification or 'not at all'} -> {new.classification or 'not at all'}"
-    name = f"{table.name}.{old.name}"
+    name = f"{table.declared}.{old.name}"
     if after > before:
-        return Change(name, f"{what}: fewer roles may read it", "loosens", "major", "consumers", (name,), (table.name,))
-    return Change(name, f"{what}: more roles may read it", "tightens", "minor", "nobody", (name,), (table.name,))
+        return Change(
+            name, f"{what}: fewer roles may read it", "loosens", "major", "consumers", (name,), (table.declared,)
+        )
+    return Change(name, f"{what}: more roles may read it", "tightens", "minor", "nobody", (name,), (table.declared,))
 
 
 def _class(column: Column) -> int:
@@ -116,8 +126,8 @@ def _class(column: Column) -> int:
 
 
 def _column(table: Table, name: str, what: str, direction: Direction) -> Change:
-    place = f"{table.name}.{name}"
-    return Change(place, what, direction, graded(direction), hurting(direction), (place,), (table.name,))
+    place = f"{table.declared}.{name}"
+    return Change(place, what, direction, graded(direction), hurting(direction), (place,), (table.declared,))
 
 
 def _quarantine(old: Contract, new: Contract) -> Sequence[Change]:

@@ -75,13 +75,13 @@ def _moved(old: Rule, new: Rule) -> Iterator[Change]:
         what = "only warns now" if weaker else "stops a release now"
         direction: Direction = "loosens" if weaker else "tightens"
         yield Change(old.id, f"the rule {what}: {_bare(old)}", direction, graded(direction), hurting(direction),
-                     _columns(old), (old.table,), old.id)  # fmt: skip
+                     _columns(old), (_table(old),), old.id)  # fmt: skip
     if old.action != new.action:
         # Rows that fail are not published either way, but quarantined rows are missing.
         aside = new.action == "quarantine"
         what = "puts failing rows aside now, so they are missing" if aside else "stops a release now"
         yield Change(old.id, f"the rule {what}: {_bare(old)}", "loosens" if aside else "tightens", "minor",
-                     "consumers" if aside else "producer", _columns(old), (old.table,), old.id)  # fmt: skip
+                     "consumers" if aside else "producer", _columns(old), (_table(old),), old.id)  # fmt: skip
     moved = together(_directions(old, new))
     if moved is not None:
         yield _change(old, moved, f"the rule {SAYS[moved]}: {_said(old, new)}", both=new)
@@ -164,7 +164,12 @@ def _flat(query: Any) -> str:
 
 
 def _columns(rule: Rule) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(f"{rule.table}.{_root(column)}" for column in rule.columns))
+    return tuple(dict.fromkeys(f"{_table(rule)}.{_root(column)}" for column in rule.columns))
+
+
+def _table(rule: Rule) -> str:
+    """The table as the contract calls it; that of an older major is built under another name."""
+    return rule.id.partition(".")[0]
 
 
 def _change(rule: Rule, direction: Direction, what: str, *, both: Rule | None = None) -> Change:
@@ -172,8 +177,8 @@ def _change(rule: Rule, direction: Direction, what: str, *, both: Rule | None = 
     promised = rule.severity == "error" and (both is None or both.severity == "error" or direction == "loosens")
     grade = graded(direction) if promised else "minor"
     hurts = hurting(direction) if promised else "nobody"
-    return Change(rule.id, what, direction, grade, hurts, _columns(rule), (rule.table,), rule.id)
+    return Change(rule.id, what, direction, grade, hurts, _columns(rule), (_table(rule),), rule.id)
 
 
 def _words(rule: Rule, what: str) -> Change:
-    return Change(rule.id, what, "says", "patch", "nobody", _columns(rule), (rule.table,), rule.id)
+    return Change(rule.id, what, "says", "patch", "nobody", _columns(rule), (_table(rule),), rule.id)

@@ -172,7 +172,7 @@ def test_an_observer_reads_all_that_needs_no_role_and_writes_nothing(mesh: Mesh)
 
 def test_a_mesh_from_before_the_log_gets_one(mesh: Mesh) -> None:
     with mesh.postgres.cursor() as cursor:
-        cursor.execute("drop table mesh.access_log")
+        cursor.execute("drop table mesh.access_log cascade")
     again = open_mesh(mesh.settings)
     assert read_accesses(again.postgres) == ()
     look(again, KEY, rule="people.email.pattern", role="analyst", purpose=PURPOSE)

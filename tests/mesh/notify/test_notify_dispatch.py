@@ -131,10 +131,10 @@ def test_a_run_that_fails_again_in_the_same_way_tells_nobody_again(desk: Desk) -
 
 def test_a_deprecation_and_a_rollback_are_told(desk: Desk) -> None:
     desk.shop.release([1])
-    desk.contract(CONTRACT.replace("status: active", "status: deprecated").replace("version: 1.0.0", "version: 1.0.1"))
+    desk.contract(CONTRACT.replace("status: active", "status: deprecated").replace("version: 1.0.0", "version: 1.1.0"))
     (desk.root / "data_products/shop/domain.yaml").write_text(
         (desk.root / "data_products/shop/domain.yaml").read_text().replace("name: orders, version: 1.0.0",
-                                                                          "name: orders, version: 1.0.1")
+                                                                          "name: orders, version: 1.1.0")
     )  # fmt: skip
     desk.shop.release([1, 2])
     with desk.mesh.writer() as connection:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -65,10 +65,15 @@ class Shop:
     """A mesh that holds the product, and the steps of its life."""
 
     mesh: Mesh
+    key: str = KEY
 
     @property
     def contract(self) -> Contract:
-        return self.mesh.project.product(KEY).contract
+        return self.mesh.project.product(self.key).contract
+
+    def of(self, key: str) -> Shop:
+        """The same mesh with an eye on another product."""
+        return replace(self, key=key)
 
     def edited(self, *changes: tuple[str, str], consumer: str | None = None) -> Shop:
         """The same mesh after an edit of its contract, or with a registered consumer, as a new process sees it.
@@ -104,9 +109,20 @@ class Shop:
             )
             connection.execute("create or replace table shop_build.lines as select order_id from shop_build.orders")
             connection.execute("commit")
+        return self.finished(label, inputs_at)
+
+    def released(self, label: str) -> Release:
+        """What stands in the build tables, audited and published."""
+        build = self.finished(label, 0)
+        self.audit(build)
+        return self.publish(build)
+
+    def finished(self, label: str, inputs_at: int) -> Build:
+        """The candidate that stands in the build tables, quarantined and recorded."""
+        with self.mesh.writer() as connection:
             aside = quarantine(connection, self.contract, domain_schema="shop_build")
             build = Build(
-                product=KEY,
+                product=self.key,
                 snapshot=current_snapshot(connection),
                 inputs_snapshot=inputs_at,
                 fingerprint=label,

@@ -1,0 +1,98 @@
+"""Lineage and catalogue of the shipped products after the first `mesh run`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from mesh.catalogue import Catalogue, Entry, gather
+from mesh.lineage import ColumnSource
+from tests.spine.conftest import Spine
+
+
+@pytest.fixture(scope="module")
+def catalogue(spine: Spine) -> Catalogue:
+    return gather(spine.mesh)
+
+
+def _columns(entry: Entry) -> dict[str, tuple[ColumnSource, ...]]:
+    (columns,) = entry.lineage.values()
+    return {column.column: column.sources for column in columns}
+
+
+def test_every_published_column_is_traced_to_its_sources(catalogue: Catalogue) -> None:
+    """To raw tables of its own domain, the loads of ingest, and views of its recorded inputs, and to nothing else."""
+    for key, entry in catalogue.entries.items():
+        assert entry.served is not None
+        views = {
+            view
+            for upstream in entry.product.inputs
+            for view in (catalogue.entries[upstream].served or entry.served).views
+        }
+        raw = (*entry.product.raw_tables, "current_loads")
+        allowed = views | {f"{entry.product.build_schema}.{table}" for table in raw}
+        for table, columns in zip(entry.contract.tables, entry.lineage.values(), strict=True):
+            assert [column.column for column in columns] == [column.name for column in table.columns]
+            assert [column for column in columns if column.untraced] == [], key
+            assert {source.table for column in columns for source in column.sources} <= allowed, key
+
+
+def test_values_are_followed_through_staging_and_intermediate_models(catalogue: Catalogue) -> None:
+    claims, raw = _columns(catalogue.entries["claims/claims"]), "claims_build.raw_claims"
+    assert claims["nino_token"] == (ColumnSource(raw, "nino_token"),)
+    assert claims["amount"] == (ColumnSource(raw, "amount", "transformation"),)
+    assert {source.column for source in claims["account_name_match"]} == {
+        "account_name", "claimant_name", "employer_name", "scheme"
+    }  # fmt: skip
+    assert not [name for name, sources in claims.items() if not sources], "every column of a claim was delivered"
+
+
+def test_scores_come_from_every_feature_that_the_model_uses(catalogue: Catalogue) -> None:
+    scores = _columns(catalogue.entries["insight/claim_scores"])
+    features = "insight.claim_features_v1"
+    assert scores["claim_id"] == (ColumnSource(features, "claim_id"),)
+    assert scores["model_version"] == (), "a fact of the run, from no column"
+    used = {source.column for source in scores["score"]}
+    assert used == {source.column for source in scores["reason_1"]}
+    assert 5 < len(used) < len(_columns(catalogue.entries["insight/claim_features"]))
+    assert not used & {"claim_id", "submitted_at"}
+
+
+def test_sample_queries_of_every_product_run(spine: Spine, catalogue: Catalogue) -> None:
+    connection = spine.mesh.reader()
+    try:
+        for entry in catalogue.entries.values():
+            assert {query.title for query in entry.queries} >= {"A few rows"}
+            for query in entry.queries:
+                found = connection.execute(query.sql).fetchall()
+                assert found, f"{entry.product.key}: {query.title}"
+    finally:
+        connection.close()
+
+
+def test_the_commands_show_lineage_and_write_the_catalogue(spine: Spine, tmp_path: Path) -> None:
+    shown = spine.fork("lineage", "insight/claim_scores")
+    assert "insight/claim_features@1, claims/outcomes@1" in shown.out
+    columns = spine.fork("lineage", "claims/outcomes", "--columns").out
+    assert "claims_build.raw_outcomes.finding (transformation)" in columns
+    facts = json.loads(spine.fork("lineage", "claims/outcomes", "--format", "json").out)
+    assert (facts["release"], facts["raw_tables"]) == (1, ["claims_build.raw_outcomes"])
+    events = tmp_path / "events.ndjson"
+    assert "Wrote 28 events" in spine.fork("lineage", "--format", "openlineage", "--out", str(events)).out
+    assert len(events.read_text().splitlines()) == 28
+    assert "9 pages, 9 written" in spine.fork("catalogue", "--out", str(tmp_path / "site")).out
+    refused = spine.fork("lineage")
+    assert (refused.status, "Name a product" in refused.err) == (2, True)
+
+
+def test_dagster_links_every_published_product_to_its_page(spine: Spine) -> None:
+    from dagster_project.publishing import published_assets
+
+    product = spine.mesh.project.product("claims/claims")
+    (metadata,) = published_assets(product).metadata_by_key.values()
+    link = metadata["catalogue"]
+    assert isinstance(link, dg.UrlMetadataValue)
+    assert link.url == f"{spine.mesh.settings.pages_address}/catalogue/claims/claims.html"
