@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import duckdb
 
@@ -34,6 +34,8 @@ class Candidate:
     snapshot: int | None
     catalog: str = "lake"
     inputs: str = "inputs"
+    # What stands at a snapshot never changes; asking the catalog takes as long as scanning a column of a million rows.
+    _seen: dict[str, dict[str, str] | None] = field(default_factory=dict, compare=False, repr=False)
 
     def table(self, name: str) -> str:
         """The FROM term of a build table."""
@@ -43,6 +45,13 @@ class Candidate:
 
     def columns(self, name: str) -> dict[str, str] | None:
         """Column to type, in order, or None where the table does not exist."""
+        if self.snapshot is None:
+            return self._columns(name)
+        if name not in self._seen:
+            self._seen[name] = self._columns(name)
+        return self._seen[name]
+
+    def _columns(self, name: str) -> dict[str, str] | None:
         try:
             rows = self.con.execute(f"describe select * from {self.table(name)}").fetchall()
         except duckdb.CatalogException:

@@ -75,16 +75,9 @@ def _problem(rule: Rule) -> tuple[str, str | None] | None:
         return f"Great Expectations knows no `{name}`{did_you_mean(name, known)}.", "an expectation of its core"
     try:
         kind(**kwargs)
-    except (ValidationError, ValueError, TypeError) as error:
-        entries = (
-            error.errors()
-            if isinstance(error, ValidationError)
-            else [{"loc": ("",), "msg": "are not taken", "type": ""}]
-        )
-        places = {
-            ".".join(str(part) for part in entry["loc"]).replace("__root__", ""): entry["msg"] for entry in entries
-        }
-        told = "; ".join(f"{place}: {message}".removeprefix(": ") for place, message in places.items())
+    except ValidationError as error:
+        places = {".".join(str(part) for part in entry["loc"]): entry["msg"] for entry in error.errors()}
+        told = "; ".join(f"{place}: {message}".removeprefix("__root__: ") for place, message in places.items())
         own = [field for field in kind.__fields__ if field not in ADMINISTRATION]
         return f"Great Expectations does not take the arguments of `{name}`: {told}.", ", ".join(own)
     return None

@@ -143,11 +143,6 @@ def read_column(document: Document, path: Path_, given: SchemaProperty, *, items
 
 def _inside(document: Document, path: Path_, given: SchemaProperty) -> tuple[tuple[Column, ...], Column | None]:
     """The fields of an object and what an array holds."""
-    for name, owner in (("properties", "object"), ("items", "array"), ("map", "map")):
-        if getattr(given, name) and given.logicalType != owner:
-            document.fail(
-                (*path, name), f"Only an {owner} has `{name}`.".replace("an map", "a map"), f"logicalType: {owner}"
-            )
     children: dict[str, Column] = {}
     for i, entry in enumerate(given.properties or ()):
         child = read_column(document, (*path, "properties", i), entry)

@@ -134,7 +134,6 @@ def test_what_holds_only_for_whole_columns_is_told() -> None:
     ("fields", "what"),
     [
         ("logicalType: array, physicalType: 'VARCHAR[]', items: {logicalType: integer}", "`VARCHAR[]` is not the type"),
-        ("logicalType: string, items: {logicalType: integer}", "Only an array has `items`."),
         ("logicalType: object, properties: [{name: a, logicalType: text}]", "`text` is not known"),
         (
             "logicalType: object, logicalTypeOptions: {required: [b]}, properties: [{name: a, logicalType: string}]",

@@ -90,6 +90,7 @@ def test_the_example_compiles_to_exactly_these_rules() -> None:
         "orders.one_order_a_second duplicateValues must be 1 % or less warning fail",
         "orders.every_order_has_lines sql must be 0 warning fail",
         "orders.customer_id.in.crm_customers relationship must be 0 warning fail",
+        "orders.ordered_on.retention retention must be 0 warning fail",
         "orders.updated_at.latency freshness must be 0 warning fail",
         "order_lines.schema schema must be 0 error fail",
         "order_lines.primary_key duplicateValues must be 0 error fail",
@@ -147,7 +148,6 @@ def test_what_no_rule_checks_is_told() -> None:
             "schema[1].properties[1].logicalTypeOptions.format",
             "it gives the column its type, which the schema rule holds",
         ),
-        ("slaProperties[1] retention", "a promise of the service, not of one snapshot"),
     ]
 
 
