@@ -47,6 +47,17 @@ schema:
           - {metric: missingValues, arguments: {missingValues: [n/a, '']}, mustBe: 0}
       - {name: before, logicalType: integer, physicalType: INTEGER, relationships: [{to: orders.id}]}
       - {name: sent, logicalType: timestamp, physicalType: TIMESTAMP}
+      - name: tags
+        logicalType: array
+        logicalTypeOptions: {minItems: 1, maxItems: 2, uniqueItems: true}
+        items: {logicalType: string}
+      - name: place
+        logicalType: object
+        logicalTypeOptions: {minProperties: 2, maxProperties: 2, required: [town]}
+        properties:
+          - {name: town, logicalType: string}
+          - {name: street, logicalType: string}
+          - {name: door, logicalType: string}
     quality:
       - {metric: rowCount, mustBeGreaterThan: 0}
       - {id: few_dear, type: sql, query: 'select count(*) from ${table} where amount = 9', mustBeLessThan: 2}
@@ -71,8 +82,10 @@ outputPorts:
 
 NOW = datetime(2026, 3, 2, 12, 0, 0)
 CLEAN = (
-    "(1, 'ABC', 'a@x.org', 9.00, 0.50, 'new', null, timestamp '2026-03-02 09:00:00'), "
-    "(2, 'ABCDE', 'b@x.org', 0.00, 8.50, 'paid', 1, timestamp '2026-02-01 09:00:00')"
+    "(1, 'ABC', 'a@x.org', 9.00, 0.50, 'new', null, timestamp '2026-03-02 09:00:00', "
+    "['a'], {'town': 'x', 'street': 'y', 'door': null}), "
+    "(2, 'ABCDE', 'b@x.org', 0.00, 8.50, 'paid', 1, timestamp '2026-02-01 09:00:00', "
+    "['a', 'b'], {'town': 'x', 'street': null, 'door': 'z'})"
 )
 
 # What breaks each kind of rule, as one statement on the build table.
@@ -92,6 +105,12 @@ BREAKS: dict[str, str] = {
     "exclusiveMinimum": "update {t} set weight = 0 where id = 2",
     "exclusiveMaximum": "update {t} set weight = 9 where id = 2",
     "multipleOf": "update {t} set weight = 0.75 where id = 2",
+    "minItems": "update {t} set tags = [] where id = 2",
+    "maxItems": "update {t} set tags = ['a', 'b', 'c'] where id = 2",
+    "uniqueItems": "update {t} set tags = ['a', 'a'] where id = 2",
+    "minProperties": "update {t} set place = {{'town': 'x', 'street': null, 'door': null}} where id = 2",
+    "maxProperties": "update {t} set place = {{'town': 'x', 'street': 'y', 'door': 'z'}} where id = 2",
+    "requiredProperties": "update {t} set place = {{'town': null, 'street': 'y', 'door': 'z'}} where id = 2",
     "sql": "update {t} set amount = 9",
     "relationship": "update {t} set before = 3 where id = 2",
     "freshness": "update {t} set sent = timestamp '2026-02-28 09:00:00' where id = 1",
@@ -102,7 +121,8 @@ BESIDE = {
     "missingValues": {"invalidValues": "a word that means missing is not in the list of valid words either"},
     "rowCount": {"freshness": "a table without rows holds nothing that is fresh"},
 }
-ELSEWHERE = {"unmet"}  # made from a consumer's file, not from a contract
+# Kinds that no contract file makes: `unmet` comes from a consumer's file, the others are named and not yet made.
+ELSEWHERE = {"unmet", "retention", "expectation"}
 
 
 class Shop:
