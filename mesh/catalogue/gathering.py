@@ -33,7 +33,7 @@ class Entry:
         records: releases and rollbacks, newest first.
         audit: what each rule said of the served release.
         unreadable: files of consumers that are wrong, with what is wrong.
-        views: how the columns of each published table come about, by view.
+        majors: the products that are other major versions of this one.
     """
 
     product: Product
@@ -43,6 +43,7 @@ class Entry:
     consumers: tuple[Consumer, ...]
     unreadable: tuple[str, ...]
     downstream: tuple[str, ...]
+    majors: tuple[str, ...]
     usage: tuple[Usage, ...]
     queries: tuple[Query, ...]
 
@@ -74,7 +75,7 @@ class Entry:
     def due(self) -> datetime | None:
         """When the next release has to be there by the contract's freshness."""
         level, newest = self.freshness, next((record for record in self.records if record.kind == "release"), None)
-        if level is None or level.age is None or newest is None or newest.published_at is None:
+        if self.served is None or level is None or level.age is None or newest is None or newest.published_at is None:
             return None
         return newest.published_at + level.age
 
@@ -159,8 +160,18 @@ def _entry(
         consumers=consumers,
         unreadable=unreadable,
         downstream=tuple(sorted(project.downstream(product.key))),
+        majors=_majors(project, product),
         usage=tuple(each for each in usage if each.product == product.key),
         queries=tuple(queries),
+    )
+
+
+def _majors(project: Project, product: Product) -> tuple[str, ...]:
+    """The other majors of a product: their contracts have the same id."""
+    return tuple(
+        other.key
+        for other in sorted(project.domains[product.domain].products, key=lambda each: each.key)
+        if other.contract.id == product.contract.id and other.key != product.key
     )
 
 

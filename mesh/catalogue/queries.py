@@ -46,7 +46,7 @@ def _written(contract: Contract, release: Release) -> Iterator[Query]:
         view = views[name]
         columns = [column for column in table.columns
                    if column.name in release.columns[name] and covers(OPEN, column.classification)]  # fmt: skip
-        of = f" of {name}" if len(release.tables) > 1 else ""
+        of = f" of {table.declared}" if len(release.tables) > 1 else ""
         key = [column for column in columns if column.primary_key_position]
         others = [column for column in columns if not column.primary_key_position]
         if columns:

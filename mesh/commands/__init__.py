@@ -1,19 +1,8 @@
-"""The platform's own commands: products, contracts, releases, rows that fail, SQL, models, what is new."""
+"""The platform's own commands: products, contracts, catalogue, lineage, failing rows, SQL, models, news, retiring."""
 
 import typer
 
-from mesh.commands import (
-    catalogue,
-    contracts,
-    failing,
-    lineage,
-    making,
-    modelling,
-    notices,
-    products,
-    query,
-    retiring,
-)
+from mesh.commands import catalogue, contracts, failing, lineage, making, modelling, notices, products, query, retiring
 
 __all__ = ["register"]
 

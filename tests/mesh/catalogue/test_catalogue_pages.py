@@ -162,7 +162,7 @@ def test_consumers_and_usage_tell_no_address_and_no_person(pages: dict[str, str]
 def test_a_product_without_a_release_has_a_page_too(pages: dict[str, str]) -> None:
     text = " ".join(Outline(pages["shop/bills.html"]).text.split())
     assert "There is no release yet." in text
-    assert "There is nothing to query before the first release." in text
+    assert "There is nothing to query: no release is served." in text
 
 
 def test_the_next_release_is_due_when_the_newest_is_as_old_as_promised(mesh: Mesh) -> None:
