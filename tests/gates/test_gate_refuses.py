@@ -61,10 +61,15 @@ schema:
     quality:
       - {metric: rowCount, mustBeGreaterThan: 0}
       - {id: few_dear, type: sql, query: 'select count(*) from ${table} where amount = 9', mustBeLessThan: 2}
+      - type: custom
+        engine: greatExpectations
+        implementation: {type: expect_column_values_to_not_match_regex, kwargs: {column: mail, regex: '^b@y'}}
 slaProperties:
   - {property: freshness, value: 1, unit: d, element: orders.sent}
+  - {property: retention, value: 1, unit: y, element: orders.sent}
 customProperties:
   - {property: freshnessSeverity, value: error}
+  - {property: retentionSeverity, value: error}
 """
 
 DOMAIN = """\
@@ -114,6 +119,8 @@ BREAKS: dict[str, str] = {
     "sql": "update {t} set amount = 9",
     "relationship": "update {t} set before = 3 where id = 2",
     "freshness": "update {t} set sent = timestamp '2026-02-28 09:00:00' where id = 1",
+    "retention": "update {t} set sent = timestamp '2024-01-01 09:00:00' where id = 2",
+    "expectation": "update {t} set mail = 'b@y.org' where id = 2",
 }
 
 # Kinds that fail beside the one that is broken, and why that cannot be helped.
@@ -121,8 +128,7 @@ BESIDE = {
     "missingValues": {"invalidValues": "a word that means missing is not in the list of valid words either"},
     "rowCount": {"freshness": "a table without rows holds nothing that is fresh"},
 }
-# Kinds that no contract file makes: `unmet` comes from a consumer's file, the others are named and not yet made.
-ELSEWHERE = {"unmet", "retention", "expectation"}
+ELSEWHERE = {"unmet"}  # made from a consumer's file, not from a contract
 
 
 class Shop:
