@@ -64,7 +64,8 @@ TRICKY = """\
       logicalType: object
       properties:
         - {name: street, logicalType: string, required: true, logicalTypeOptions: {maxLength: 5}}
-        - {name: doors, logicalType: array, logicalTypeOptions: {minItems: 1}, items: {logicalType: integer, logicalTypeOptions: {minimum: 1}}}
+        - {name: doors, logicalType: array, logicalTypeOptions: {minItems: 1},
+           items: {logicalType: integer, logicalTypeOptions: {minimum: 1}}}
     - {name: maybe, logicalType: string, required: true, customProperties: [{property: severity, value: warning}]}
     - {name: few, logicalType: integer, quality: [{metric: invalidValues, arguments: {validValues: [1]},
        mustBeLessThan: 5, unit: percent}]}
@@ -77,7 +78,8 @@ GOOD = {
 BAD: list[dict[str, Any]] = [
     {"class": None}, {"class": 1}, {"schema": 256}, {"schema": -1}, {"schema": "1"}, {"model_name": "b"}, {"size": 3},
     {"size": None}, {"code": "1"}, {"code": "A1"}, {"mail": "nobody"}, {"price": 1000},
-    {"price": 0.3}, {"born": "yesterday"}, {"wakes": "late"}, {"seen": "2026-01-01"}, {"place": {"doors": [1]}}, {"place": {"street": "L", "doors": []}},
+    {"price": 0.3}, {"born": "yesterday"}, {"wakes": "late"}, {"seen": "2026-01-01"}, {"place": {"doors": [1]}},
+    {"place": {"street": "L", "doors": []}},
     {"place": {"street": "Longer"}}, {"place": {"street": "L", "doors": [0]}}, {"place": "Long"}, {"surplus": 1},
 ]  # fmt: skip
 # What JSON Schema can say and a pydantic model of plain fields cannot, and the other way round.
