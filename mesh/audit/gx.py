@@ -46,6 +46,8 @@ def expected(rule: Rule) -> Expected | None:
     """
     if rule.kind == "rowCount":
         return _row_count(rule.threshold)
+    if rule.kind == "expectation":
+        return Expected(rule.arguments["type"], rule.arguments["kwargs"])
     if rule.kind == "schema" or rule.path:
         return None
     share = mostly(rule.threshold)
@@ -163,10 +165,10 @@ def to_suite(contract: Contract, table: Table) -> ExpectationSuite:
     return cast("ExpectationSuite", suite)
 
 
-def _configuration(rule: Rule, *, any_rule: bool = False) -> ExpectationConfiguration:
+def _configuration(rule: Rule, *, any_rule: bool = False, runs: bool = True) -> ExpectationConfiguration:
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
-    told = expected(rule)
+    told = expected(rule) if runs else None
     if told is None:
         assert any_rule
         place = {"column": rule.columns[0]} if len(rule.columns) == 1 else {}
@@ -194,7 +196,7 @@ def to_validation_result(audit: Audit, contract: Contract, table: Table) -> Expe
     results = [
         ExpectationValidationResult(
             success=by_id[rule.id].passed,
-            expectation_config=_configuration(rule, any_rule=True),
+            expectation_config=_configuration(rule, any_rule=True, runs=by_id[rule.id].status != "error"),
             result=_result(by_id[rule.id], audit.rows.get(table.name, 0)),
             meta={"message": by_id[rule.id].message},
             exception_info={"raised_exception": False, "exception_message": None, "exception_traceback": None},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -11,19 +10,10 @@ from typing import Any
 import duckdb
 
 from mesh.audit.candidate import Candidate, RuleError, safe_message
+from mesh.audit.custom import run_expectations
+from mesh.audit.measured import Measured
 from mesh.contract.model import Contract, Rule, Table
 from mesh.contract.predicates import COMPARISONS, has_values, literal, quoted
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What a rule saw: failing of judged rows, or one number; `error` where it could not be run."""
-
-    failing: int | None = None
-    rows: int | None = None
-    number: int | float | Decimal | None = None
-    detail: str = ""
-    error: str | None = None
 
 
 def measure_table(
@@ -36,6 +26,7 @@ def measure_table(
         return None, {rule.id: missing for rule in table.rules}
     measured: dict[str, Measured] = {}
     scanned: list[Rule] = []
+    custom: list[Rule] = []
     for rule in table.rules:
         absent = [column for column in rule.columns if column not in present]
         if absent:
@@ -44,12 +35,14 @@ def measure_table(
             measured[rule.id] = Measured(error=str(rule.arguments["why"]))
         elif rule.kind == "schema":
             measured[rule.id] = _schema(table, present)
-        elif rule.row_predicate or rule.kind in ("rowCount", "freshness"):
+        elif rule.kind == "expectation":
+            custom.append(rule)
+        elif rule.row_predicate or rule.kind in ("rowCount", "freshness", "retention"):
             scanned.append(rule)
         else:
             measured[rule.id] = _alone(candidate, contract, rule)
     rows, seen = _scan(candidate, table.name, scanned, now)
-    return rows, measured | seen
+    return rows, measured | seen | run_expectations(candidate, table.name, custom, tuple(present))
 
 
 def _schema(table: Table, present: dict[str, str]) -> Measured:
@@ -98,7 +91,7 @@ def _scan_together(
         found = [known[place] for place in places[rule.id]]
         if rule.kind == "rowCount":
             seen[rule.id] = Measured(number=found[0], rows=found[0])
-        elif rule.kind == "freshness":
+        elif rule.kind in ("freshness", "retention"):
             seen[rule.id] = Measured(number=_age(found[1], rule, now), rows=found[0])
         elif rule.kind == "nullValues" and len(found) == 2:
             seen[rule.id] = Measured(failing=found[1] - found[0], rows=found[1])
@@ -141,8 +134,8 @@ def _statistics(rule: Rule) -> list[str]:
         return [everything]
     column = quoted(rule.columns[0])
     judged = everything if rule.judges_nulls else f"count({column})"
-    if rule.kind == "freshness":
-        return [everything, f"epoch(max({column}))"]
+    if rule.kind in ("freshness", "retention"):
+        return [everything, f"epoch({'max' if rule.kind == 'freshness' else 'min'}({column}))"]
     if rule.path:
         return [judged]
     if rule.kind == "nullValues":
@@ -155,7 +148,7 @@ def _statistics(rule: Rule) -> list[str]:
 
 
 def _age(newest: float | None, rule: Rule, now: datetime) -> float | None:
-    """Seconds from the newest value to `now`; a plain date counts from its end, so that today is never late."""
+    """Seconds from the newest or oldest value to `now`; a date counts from its end, so that today is never late."""
     if newest is None:
         return None
     if rule.arguments["logicalType"] == "date":

@@ -13,7 +13,8 @@ from fractions import Fraction
 import duckdb
 
 from mesh.audit.candidate import Candidate
-from mesh.audit.measuring import Measured, measure_table
+from mesh.audit.measured import Measured
+from mesh.audit.measuring import measure_table
 from mesh.audit.results import Audit, Quarantined, RuleResult, Status, verdict_of
 from mesh.contract.model import Contract, Rule
 
@@ -75,6 +76,9 @@ def judge(rule: Rule, seen: Measured, aside: Quarantined | None = None) -> RuleR
     if seen.error is not None:
         status: Status = "error"
         message = f"The rule could not be run: {seen.error}."
+    elif seen.passed is not None:
+        observed = failing
+        status, message = _status(seen.passed), f"{seen.detail}."
     elif failing is not None:
         rows = seen.rows or 0
         share = Fraction(100 * failing, rows) if rows else Fraction(0)
@@ -82,11 +86,14 @@ def judge(rule: Rule, seen: Measured, aside: Quarantined | None = None) -> RuleR
         observed = float(share) if percent else failing
         status = _status(rule.threshold.accepts(share if percent else failing))
         message = f"{counted(failing)} of {rows:,} failed ({float(share):.3g} %); the number {rule.threshold}."
-    elif rule.kind == "freshness":
+    elif rule.kind in ("freshness", "retention"):
         observed = _plain(seen.number)
-        status = _status(observed is not None and observed <= rule.arguments["seconds"])
+        # Of no rows none is too old; but nothing fresh came either.
+        none_held = observed is None and rule.kind == "retention"
+        status = _status(none_held or (observed is not None and observed <= rule.arguments["seconds"]))
         allowed = timedelta(seconds=rule.arguments["seconds"])
-        age = "there is no value" if observed is None else f"the newest is {timedelta(seconds=round(observed))} old"
+        end = "newest" if rule.kind == "freshness" else "oldest"
+        age = "there is no value" if observed is None else f"the {end} is {timedelta(seconds=round(observed))} old"
         message = f"Of {counted(seen.rows or 0)} {age}; allowed is {allowed}."
     else:
         observed = _plain(seen.number)

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
-from mesh.contract.expectations import expected_columns, expected_rules
+from mesh.contract.consumer_schema import expected_columns, expected_rules
 from mesh.contract.model import Contract, Rule
 from mesh.contract.reading import Document, Path_, did_you_mean, read_yaml
 from mesh.errors import ContractError, NotFound
@@ -138,6 +138,17 @@ def with_consumers(root: Path, contract: Contract) -> Contract:
         return contract
     tables = (
         replace(table, rules=(*table.rules, *(rule for rule in expected if rule.table == table.name)))
+        for table in contract.tables
+    )
+    return replace(contract, tables=tuple(tables))
+
+
+def only(contract: Contract, consumer: Consumer) -> Contract:
+    """The contract with nothing but what one consumer relies on and expects: to be tried before it registers."""
+    expected = {rule.id: rule for rule in consumer.expects}
+    relied_on = [rule for rule in contract.rules if rule.id in consumer.rules or rule.kind == "schema"]
+    tables = (
+        replace(table, rules=tuple(rule for rule in (*relied_on, *expected.values()) if rule.table == table.name))
         for table in contract.tables
     )
     return replace(contract, tables=tuple(tables))

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from open_data_contract_standard.model import DataQuality
 
 from mesh.contract.columns import ACTIONS, SEVERITIES, check_pattern, check_value, custom_properties
+from mesh.contract.expectation import is_great_expectations, read_expectation
 from mesh.contract.model import OPERATORS, Column, Rule, Threshold
 from mesh.contract.reading import Document, Path_, did_you_mean
 from mesh.contract.sql import check_query
@@ -60,6 +61,8 @@ def quality_rules(
             yield _sql(document, here, given, table, column, tables)
         elif kind == "custom" and not (given.engine and given.implementation):
             document.fail(here, "A custom rule needs `engine` and `implementation`.")
+        elif kind == "custom" and is_great_expectations(given.engine):
+            yield _expectation(document, here, given, table, columns, column)
         elif kind == "text" and not given.description:
             document.fail(here, "A text rule needs a `description`.")
 
@@ -180,6 +183,23 @@ def _sql(
         description=given.description or f"The number that the rule's query gives {threshold}.",
         arguments={"query": query},
         threshold=threshold,
+        dimension=given.dimension,
+        **read_handling(document, path, given, quarantinable=False),
+    )
+
+
+def _expectation(
+    document: Document, path: Path_, given: DataQuality, table: str, columns: dict[str, Column], column: Column | None
+) -> Rule:
+    judged, arguments = read_expectation(document, path, given, columns, column)
+    name = arguments["type"]
+    return Rule(
+        id=rule_id(document, path, given, table, column, name),
+        table=table,
+        columns=judged,
+        kind="expectation",
+        description=given.description or f"{table}: {name.replace('_', ' ')}.",
+        arguments=arguments,
         dimension=given.dimension,
         **read_handling(document, path, given, quarantinable=False),
     )

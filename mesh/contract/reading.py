@@ -1,26 +1,23 @@
 """From the bytes of a contract file to checked plain data that still knows its lines.
 
-YAML is composed to nodes and turned into plain values here, not by a loader: that keeps the line of every
-field for errors, keeps dates as the text the standard wants, and lets no tag build an object. The data is then held
-against the JSON schema of the standard and read into its pydantic model, which is stricter in a few places.
+The data is held against the JSON schema of the standard and read into its pydantic model, which is stricter in a few
+places.
 """
 
 from __future__ import annotations
 
 import difflib
 import types
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn, Union, get_args, get_origin
 
+import yaml
 from open_data_contract_standard.model import OpenDataContractStandard
 from pydantic import BaseModel, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from mesh.contract.yaml_events import plain_data
 from mesh.errors import ContractError
 
 type_words = {
@@ -122,26 +119,23 @@ def read_yaml(content: bytes, file: Path, *, holds: str, allowed: str) -> Docume
         raise ContractError("The file is not UTF-8 text.", file=file, line=line, allowed="UTF-8") from None
     document = Document(file, text)
     try:
-        with warnings.catch_warnings():
-            # Anchors mean nothing here: their aliases are refused.
-            warnings.simplefilter("ignore", ReusedAnchorWarning)
-            node = YAML(typ="safe", pure=True).compose(text)
-        if not isinstance(node, MappingNode):
-            raise ContractError(f"There is no {holds} in this file.", file=file, allowed=allowed)
-        document.data = _plain(document, node, (), set())
-    except MarkedYAMLError as error:
+        data = plain_data(document)
+    except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         what = " ".join(part for part in (error.context, error.problem) if part)
-        raise ContractError(f"The YAML is damaged: {what}.", file=file, line=mark.line + 1 if mark else None) from None
-    except YAMLError as error:
+        # What is missing at the end is missed on the line after the last.
+        place = min(mark.line + 1, len(text.splitlines())) if mark else None
+        raise ContractError(f"The YAML is damaged: {what}.", file=file, line=place) from None
+    except yaml.YAMLError as error:
         line = text.count("\n", 0, getattr(error, "position", 0) or 0) + 1
         reason = getattr(error, "reason", "") or type(error).__name__
         raise ContractError(f"The YAML is damaged: {reason}.", file=file, line=line) from None
-    except RecursionError:
-        raise ContractError("The YAML is nested too deeply.", file=file, line=1, allowed="plain YAML") from None
-    except (ValueError, OverflowError, AttributeError, TypeError, KeyError, IndexError) as error:
-        # The YAML reader itself trips over some damaged directives and escapes.
+    except ValueError as error:
+        # Half characters and digits without end, which no reader stores.
         raise ContractError(f"The YAML is damaged: {type(error).__name__}.", file=file, line=1) from None
+    if not isinstance(data, dict):
+        raise ContractError(f"There is no {holds} in this file.", file=file, allowed=allowed)
+    document.data = data
     return document
 
 
@@ -149,67 +143,6 @@ def _check_version(document: Document) -> None:
     if "apiVersion" not in document.data:
         document.fail(("apiVersion",), "This is missing.", ", ".join(API_VERSIONS))
     document.choose(("apiVersion",), document.data["apiVersion"], API_VERSIONS)
-
-
-def _plain(document: Document, node: Node, path: Path_, seen: set[int]) -> Any:
-    document.lines.setdefault(path, node.start_mark.line + 1)
-    if id(node) in seen:
-        document.fail(path, "YAML aliases are not taken: a contract says what it means in place.", "the value itself")
-    seen.add(id(node))
-    kind = str(node.tag).removeprefix("tag:yaml.org,2002:")
-    if isinstance(node, MappingNode) and kind == "map":
-        plain: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            if not isinstance(key_node, ScalarNode):
-                document.lines[path] = key_node.start_mark.line + 1
-                document.fail(path, "A key must be plain text.", "text")
-            key = str(key_node.value)
-            _check_text(document, key, path)
-            document.lines[*path, key] = key_node.start_mark.line + 1
-            if key in plain:
-                document.fail((*path, key), "The key stands here twice.", "each key once")
-            plain[key] = _plain(document, value_node, (*path, key), seen)
-        return plain
-    if isinstance(node, SequenceNode) and kind == "seq":
-        return [_plain(document, item, (*path, i), seen) for i, item in enumerate(node.value)]
-    if isinstance(node, ScalarNode):
-        return _scalar(document, kind, str(node.value), path)
-    return document.fail(path, f"The YAML tag `{kind}` is not taken.", "plain values, lists and mappings")
-
-
-def _check_text(document: Document, text: str, path: Path_) -> None:
-    """An escape in YAML can spell half of a character, which nothing can store."""
-    if any("\ud800" <= char <= "\udfff" for char in ("" if text.isascii() else text)):
-        document.fail(path, "Half of a character is escaped here.", "whole Unicode characters")
-
-
-def _scalar(document: Document, kind: str, text: str, path: Path_) -> Any:
-    _check_text(document, text, path)
-    match kind:
-        case "str" | "timestamp" | "value" | "merge":
-            return text
-        case "null":
-            return None
-        case "bool":
-            return text.lower() == "true"
-        case "int" | "float":
-            return _number(document, kind, text, path)
-        case _:
-            return document.fail(path, f"The YAML tag `{kind}` is not taken.", "text, number, true, false or null")
-
-
-def _number(document: Document, kind: str, text: str, path: Path_) -> int | float:
-    try:
-        if kind == "int":
-            # `010` is ten in YAML 1.2; Python's base 0 would refuse it.
-            number: int | float = int(text, 0) if text.lstrip("+-")[:2].lower() in ("0x", "0o", "0b") else int(text)
-        else:
-            number = float(text)
-    except ValueError:
-        document.fail(path, f"`{text}` cannot be read as a number.", "a finite number, or text in quotes")
-    if number != number or number in (float("inf"), float("-inf")) or abs(number) > 10**38:
-        document.fail(path, f"`{text}` is no number that a rule can use.", "a finite number below 10^38")
-    return number
 
 
 def _shapes(annotation: Any) -> tuple[type[BaseModel] | None, type[BaseModel] | None]:

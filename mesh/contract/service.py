@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -18,6 +18,8 @@ LONG_NAMES = {
     "tn": "timeToNotify", "tr": "timeToRepair",
 }  # fmt: skip
 AGES = ("freshness", "latency")
+# Judged by the audit of one snapshot, where they name a column.
+JUDGED = (*AGES, "retention")
 UNITS = {
     "s": 1, "sec": 1, "second": 1, "seconds": 1, "m": 60, "min": 60, "minute": 60, "minutes": 60,
     "h": 3600, "hr": 3600, "hour": 3600, "hours": 3600, "d": 86400, "day": 86400, "days": 86400,
@@ -94,10 +96,12 @@ def freshness_rules(
 ) -> Iterator[Rule]:
     """A rule for each freshness or latency level; late data is a warning unless `freshnessSeverity: error`.
 
-    It only warns by default because refusing a release would leave readers with data that is older still.
+    It only warns by default because refusing a release would leave readers with data that is older still. A retention
+    level says how old the oldest row may be, and is handled by `retentionSeverity` in the same way.
     """
     severity: Severity = custom.get("freshnessSeverity", "warning")
     document.choose(("customProperties",), severity, SEVERITIES)
+    yield from _retention_rules(document, levels, tables, custom)
     for level in levels:
         if level.name in AGES and level.table and level.column and level.age:
             yield Rule(
@@ -113,3 +117,35 @@ def freshness_rules(
                 severity=severity,
                 dimension="timeliness",
             )
+
+
+def _retention_rules(
+    document: Document, levels: tuple[ServiceLevel, ...], tables: dict[str, Table], custom: dict[str, Any]
+) -> Iterator[Rule]:
+    severity: Severity = custom.get("retentionSeverity", "warning")
+    document.choose(("customProperties",), severity, SEVERITIES)
+    for level in levels:
+        if holds_retention(level, tables):
+            assert level.table is not None
+            assert level.column is not None
+            assert level.age is not None
+            yield Rule(
+                id=f"{level.table}.{level.column}.retention",
+                table=level.table,
+                columns=(level.column,),
+                kind="retention",
+                description=level.description or f"The oldest {level.column} is at most {level.age} old.",
+                arguments={
+                    "seconds": level.age.total_seconds(),
+                    "logicalType": tables[level.table].column(level.column).logical_type,
+                },
+                severity=severity,
+                dimension="timeliness",
+            )
+
+
+def holds_retention(level: ServiceLevel, tables: Mapping[str, Table]) -> bool:
+    """True where a retention level names a length of time and a column that tells one."""
+    if level.name != "retention" or level.age is None or level.table is None or level.column is None:
+        return False
+    return tables[level.table].column(level.column).logical_type in ("date", "timestamp")

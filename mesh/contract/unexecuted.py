@@ -8,9 +8,10 @@ from typing import Any
 from open_data_contract_standard.model import DataQuality, SchemaProperty
 
 from mesh.contract.columns import executed_option
+from mesh.contract.expectation import is_great_expectations
 from mesh.contract.model import Contract
 from mesh.contract.reading import field_name
-from mesh.contract.service import AGES
+from mesh.contract.service import AGES, holds_retention
 
 REASONS = {
     "servers": "the mesh knows where its tables are",
@@ -19,6 +20,18 @@ REASONS = {
     "support": "for people to read",
     "slaDefaultElement": "deprecated by the standard: name the element in each service level",
     "context": "for people and assistants to read",
+}
+LEVEL_REASONS = {
+    "frequency": "the time between releases: `mesh releases` shows it, one snapshot does not hold it",
+    "availability": "measured where the product is served, not in a snapshot",
+    "throughput": "measured where the product is served, not in a snapshot",
+    "errorRate": "measured where the product is served, not in a snapshot",
+    "generalAvailability": "a date for people to read",
+    "endOfSupport": "a date that the release of a next major reads, not the audit",
+    "endOfLife": "a date that the release of a next major reads, not the audit",
+    "timeToDetect": "a promise of the people who keep the product",
+    "timeToNotify": "a promise of the people who keep the product",
+    "timeToRepair": "a promise of the people who keep the product",
 }
 COLUMN_REASONS = {
     "partitioned": "the layout of the build decides how files are split",
@@ -43,8 +56,19 @@ def _found(contract: Contract) -> Iterator[tuple[str, str]]:
         if getattr(odcs, name, None):
             yield name, why
     for i, level in enumerate(contract.sla):
-        if level.name not in AGES:
-            yield f"slaProperties[{i}] {level.name}", "a promise of the service, not of one snapshot"
+        if level.name == "retention":
+            # An older major's table is built under another name than the contract's.
+            tables = {table.declared: table for table in contract.tables} | {t.name: t for t in contract.tables}
+            if not holds_retention(level, tables):
+                why = "no rule: it needs a length of time and, as `element`, a column of dates or timestamps"
+                yield f"slaProperties[{i}] {level.name}", why
+        elif level.name not in AGES:
+            yield (
+                f"slaProperties[{i}] {level.name}",
+                LEVEL_REASONS.get(level.name, "no rule of the mesh is known for it"),
+            )
+        elif level.column is None:
+            yield f"slaProperties[{i}] {level.name}", "the age of the release, which the orchestration watches"
     for i, given in enumerate(odcs.slaProperties or ()):
         if given.schedule:
             yield f"slaProperties[{i}].schedule", "rules run at every audit"
@@ -96,7 +120,7 @@ def _quality(place: str, entries: Iterable[DataQuality] | None) -> Iterator[tupl
         here = field_name((place, "quality", i))
         if given.type == "text":
             yield here, "text is for people; write it as a library or sql rule to have it checked"
-        elif given.type == "custom":
+        elif given.type == "custom" and not is_great_expectations(given.engine):
             yield here, f"rules of the engine {given.engine} are not run"
         if given.schedule or given.scheduler:
             yield f"{here}.schedule", "rules run at every audit"

@@ -38,7 +38,7 @@ def contract(bench: Spine) -> Path:
         (
             "tags: [personal data]\n",
             "tags: [personal data\n",
-            ":10: The YAML is damaged: while parsing a flow sequence expected ',' or ']', but got ':'.",
+            ":10: The YAML is damaged: while parsing a flow sequence did not find expected ',' or ']'.",
         ),
         (
             "dataProduct: contacts\n",

@@ -2,13 +2,13 @@
 
 import typer
 
-from mesh.commands.contracts import comparing, exchanging, linting, showing
+from mesh.commands.contracts import checking, comparing, exchanging, linting, showing
 
 __all__ = ["register"]
 
 
 def register(app: typer.Typer) -> None:
     contract = typer.Typer(no_args_is_help=True, help="Read, lint, check and compare data contracts.")
-    for part in (showing, linting, comparing, exchanging):
+    for part in (showing, linting, checking, comparing, exchanging):
         part.register(contract)
     app.add_typer(contract, name="contract")

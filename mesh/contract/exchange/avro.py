@@ -8,6 +8,7 @@ from typing import Any
 
 from mesh.contract.exchange.fields import Field, fields
 from mesh.contract.model import Contract, Table
+from mesh.errors import UsageError
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 PRIMITIVE = {"BOOLEAN": "boolean", "FLOAT": "float", "DOUBLE": "double", "BLOB": "bytes", "VARCHAR": "string"}
@@ -21,16 +22,12 @@ LOGICAL: dict[str, dict[str, Any]] = {
     "TIMESTAMP WITH TIME ZONE": {"type": "long", "logicalType": "timestamp-micros"},
     "UUID": {"type": "string", "logicalType": "uuid"},
 }
-# Types of parts within a nested column, which name no DuckDB type.
-INNER = {"integer": "BIGINT", "number": "DOUBLE", "string": "VARCHAR", "timestamp": "TIMESTAMP"}
 
 
 def to_avro(contract: Contract, table: Table) -> tuple[str, set[str]]:
     """The schema as text, and the ids of the rules that it says."""
     said = {f"{table.name}.schema"}
-    parts = fields(contract, table)
-    required = {part.name for part in parts if part.required}
-    said |= {rule.id for rule in table.rules if rule.kind == "nullValues" and rule.columns[0] in required}
+    parts = fields(table)
     record = _record(f"{table.name}_v{contract.major}", table.description, parts, said)
     return json.dumps({"namespace": contract.domain, **record}, indent=2, ensure_ascii=False) + "\n", said
 
@@ -42,6 +39,7 @@ def _record(name: str, about: str, parts: Any, said: set[str]) -> dict[str, Any]
 
 def _field(owner: str, field: Field, said: set[str]) -> dict[str, Any]:
     kind = _type(owner, field, said)
+    said.update(field.needed)
     doc = {"doc": field.description} if field.description else {}
     if field.required:
         return {"name": field.name, "type": kind, **doc}
@@ -50,10 +48,14 @@ def _field(owner: str, field: Field, said: set[str]) -> dict[str, Any]:
 
 def _type(owner: str, field: Field, said: set[str]) -> Any:
     name = f"{owner}_{field.name}"
+    if field.physical == "JSON":
+        return "string"  # a JSON column is text in DuckDB
     if field.properties:
         return _record(name, field.description, field.properties, said)
     if field.items:
-        return {"type": "array", "items": _type(name, field.items, said)}
+        items = _type(name, field.items, said)
+        said.update(field.items.needed)
+        return {"type": "array", "items": items if field.items.required else ["null", items]}
     limit, choices = field.choices
     if limit is not None and all(isinstance(value, str) and NAME.fullmatch(value) for value in choices):
         said.add(limit.rule)
@@ -62,7 +64,6 @@ def _type(owner: str, field: Field, said: set[str]) -> Any:
 
 
 def _plain(field: Field) -> Any:
-    physical = field.physical or INNER.get(field.logical, field.logical.upper())
     if field.decimal:
         digits, places = field.decimal
         return {"type": "bytes", "logicalType": "decimal", "precision": digits, "scale": places}
@@ -73,7 +74,8 @@ def _plain(field: Field) -> Any:
         if low >= -(2**63) and high < 2**63:
             return "long"
         return {"type": "bytes", "logicalType": "decimal", "precision": len(str(high)), "scale": 0}
-    if physical == "BIGINT":
-        return "long"
-    # JSON and whatever else has no type of its own travels as text.
-    return LOGICAL.get(physical, PRIMITIVE.get(physical, "string"))
+    if field.logical == "vector":
+        return {"type": "array", "items": "double" if field.physical.startswith("DOUBLE") else "float"}
+    if field.physical in LOGICAL or field.physical in PRIMITIVE:
+        return LOGICAL.get(field.physical) or PRIMITIVE[field.physical]
+    raise UsageError(f"{field.name}: no Avro type is known for {field.physical}. Leave the column's table out.")

@@ -57,7 +57,7 @@ def _column(table: Table, column: Column, said: set[str]) -> dict[str, Any]:
         found["config"] = config
     tests = []
     for rule in table.rules:
-        if rule.columns == (column.name,) and _countable(rule):
+        if rule.columns == (column.name,) and not rule.path and _countable(rule):
             test = _test(rule)
             if test:
                 said.add(rule.id)

@@ -7,18 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from open_data_contract_standard.model import SchemaProperty
-
-from mesh.contract.columns import executed_option
-from mesh.contract.model import Column, Contract, Rule, Table
+from mesh.contract.model import Column, Rule, Table
 from mesh.contract.predicates import FORMATS
-from mesh.contract.types import INTEGER_FORMATS
+from mesh.contract.types import INTEGER_FORMATS, ITEMS
 
 BOUNDS = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")
-WORDS = (*BOUNDS, "minLength", "maxLength", "multipleOf", "pattern")
+WORDS = (*BOUNDS, "minLength", "maxLength", "multipleOf", "pattern", "minItems", "maxItems")
 
 # Bits of each integer type of DuckDB; an unsigned one has its sign's bit for values.
 INTEGERS = {physical: (form[0] == "i", int(form[1:])) for form, physical in INTEGER_FORMATS.items()}
@@ -43,18 +40,22 @@ class Limit:
 class Field:
     """One column, or one part of a nested column.
 
-    `physical` is the DuckDB type; empty within a nested column that names none.
+    `physical` is the DuckDB type; `needed` are the ids of the rules by which a value is never missing.
     """
 
     name: str
     logical: str
     physical: str
     description: str
-    required: bool
+    needed: tuple[str, ...] = ()
     limits: tuple[Limit, ...] = ()
     properties: tuple[Field, ...] = ()
     items: Field | None = None
     classification: str | None = None
+
+    @property
+    def required(self) -> bool:
+        return bool(self.needed)
 
     @property
     def choices(self) -> tuple[Limit | None, list[Any]]:
@@ -77,25 +78,23 @@ class Field:
         return (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
 
 
-def fields(contract: Contract, table: Table) -> list[Field]:
+def fields(table: Table) -> list[Field]:
     """The fields of a table in published order."""
-    given = {
-        str(column.name): column
-        for schema in contract.odcs.schema_ or ()
-        if schema.name == table.name
-        for column in schema.properties or ()
-    }
-    return [_column(table, column, given[column.name]) for column in table.columns]
+    return [_field(table, column, column.name, ()) for column in table.columns]
 
 
-def _column(table: Table, column: Column, given: SchemaProperty) -> Field:
-    rules = [rule for rule in table.rules if rule.columns == (column.name,) and holds_always(rule)]
-    return replace(
-        _nested(given, column.name),
-        logical=column.logical_type,
-        physical=column.physical_type,
-        required=column.required or any(rule.kind == "nullValues" for rule in rules),
+def _field(table: Table, given: Column, column: str, steps: tuple[str, ...]) -> Field:
+    rules = [r for r in table.rules if r.columns == (column,) and r.path == steps and holds_always(r)]
+    return Field(
+        name=given.name,
+        logical=given.logical_type,
+        physical=given.physical_type,
+        description=" ".join(given.description.split()),
+        needed=tuple(rule.id for rule in rules if rule.kind == "nullValues"),
         limits=tuple(limit for rule in rules for limit in _limits(rule)),
+        properties=tuple(_field(table, child, column, (*steps, child.name)) for child in given.children),
+        items=_field(table, given.items, column, (*steps, ITEMS)) if given.items else None,
+        classification=given.classification,
     )
 
 
@@ -116,32 +115,10 @@ def _limits(rule: Rule) -> Iterator[Limit]:
             yield Limit("notIn", [value for value in given["missingValues"] if value is not None], rule.id)
         case "format":
             yield Limit("format", given["format"], rule.id)
+        case "uniqueItems":
+            yield Limit("uniqueItems", True, rule.id)
         case kind if kind in WORDS:
             yield Limit(kind, given[kind], rule.id)
-
-
-def _nested(given: SchemaProperty, place: str) -> Field:
-    """A property as the contract writes it, with the limits of its own fields."""
-    logical = str(given.logicalType or "string")
-    return Field(
-        name=str(given.name),
-        logical=logical,
-        physical="",
-        description=" ".join((given.description or "").split()),
-        required=bool(given.required or given.primaryKey),
-        limits=tuple(_options(given, logical, place)),
-        properties=tuple(_nested(part, f"{place}.{part.name}") for part in given.properties or ()),
-        items=_nested(given.items, f"{place}[]") if given.items else None,
-        classification=given.classification,
-    )
-
-
-def _options(given: SchemaProperty, logical: str, place: str) -> Iterator[Limit]:
-    for option, value in (given.logicalTypeOptions or {}).items():
-        if executed_option(logical, option, value):
-            yield Limit(option, value, f"{place}.{option}")
-    if given.enum:
-        yield Limit("enum", [entry.value for entry in given.enum], f"{place}.enum")
 
 
 def regular(limit: Limit) -> str | None:

@@ -21,6 +21,7 @@ TEXTS = {
     "UUID": {"format": "uuid"},
     "BLOB": {"contentEncoding": "base64"},
 }
+NESTED = {"object": "object", "map": "object", "array": "array", "vector": "array"}
 LOGICAL = {"string": "string", "number": "number", "integer": "integer", "boolean": "boolean"}
 
 
@@ -32,9 +33,8 @@ def to_json_schema(contract: Contract, table: Table) -> tuple[str, set[str]]:
         "$id": f"urn:contract:{contract.id}:{contract.version}:{table.name}",
         "title": table.name,
         "description": " ".join(table.description.split()),
-        **_object(fields(contract, table), said),
+        **_object(fields(table), said),
     }
-    said |= {rule.id for rule in table.rules if rule.kind == "nullValues" and rule.columns[0] in found["required"]}
     return json.dumps(found, indent=2, ensure_ascii=False, default=str) + "\n", said
 
 
@@ -49,6 +49,7 @@ def _object(parts: list[Field] | tuple[Field, ...], said: set[str]) -> dict[str,
 
 def _field(field: Field, said: set[str]) -> dict[str, Any]:
     schema = _typed(field, said)
+    said.update(field.needed)
     for limit in field.limits:
         words = _words(field, limit)
         if words is None:
@@ -87,10 +88,8 @@ def _typed(field: Field, said: set[str]) -> dict[str, Any]:
         return _object(field.properties, said)
     if field.items:
         return {"type": "array", "items": _field(field.items, said)}
-    if field.physical.endswith("[]"):
-        return {"type": "array"}
-    if field.logical in ("object", "array"):
-        return {"type": field.logical}
+    if field.logical in NESTED:
+        return {"type": NESTED[field.logical]}
     whole = field.integer_range
     if whole:
         return {"type": "integer", "allOf": [{"minimum": whole[0], "maximum": whole[1]}]}

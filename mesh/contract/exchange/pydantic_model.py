@@ -11,10 +11,12 @@ from mesh.contract.model import Contract
 
 OPERATORS = {"minimum": "ge", "exclusiveMinimum": "gt", "maximum": "le", "exclusiveMaximum": "lt"}
 ARGUMENTS = OPERATORS | {"minLength": "min_length", "maxLength": "max_length", "multipleOf": "multiple_of"}
+ARGUMENTS |= {"minItems": "min_length", "maxItems": "max_length"}
 PHYSICAL = {"UUID": "UUID", "BLOB": "bytes"}
 LOGICAL = {
     "string": "str", "integer": "int", "number": "float", "boolean": "bool", "date": "date", "timestamp": "datetime",
     "time": "time", "object": "dict[str, Any]", "array": "list[Any]",
+    "map": "dict[str, Any]", "vector": "list[float]",
 }  # fmt: skip
 
 HEAD = """\
@@ -34,10 +36,8 @@ def to_pydantic(contract: Contract) -> tuple[str, set[str]]:
     classes: list[str] = []
     for table in contract.tables:
         said.add(f"{table.name}.schema")
-        parts = fields(contract, table)
+        parts = fields(table)
         _class(_class_name(table.name), table.description, parts, classes, said)
-        required = {part.name for part in parts if part.required}
-        said |= {rule.id for rule in table.rules if rule.kind == "nullValues" and rule.columns[0] in required}
     about = _docstring(f"{contract.name} {contract.version}. {contract.description}", "")
     return "\n\n".join([f"{about}\n\n{HEAD}", *classes]), said
 
@@ -63,6 +63,7 @@ def _docstring(text: str, indent: str) -> str:
 
 def _field(owner: str, field: Field, classes: list[str], said: set[str]) -> list[str]:
     kind = _type(owner, field, classes, said)
+    said.update(field.needed)
     if not field.required:
         kind = f"{kind} | None"
     extra = {}
@@ -96,15 +97,14 @@ def _type(owner: str, field: Field, classes: list[str], said: set[str]) -> str:
         _class(name, field.description, field.properties, classes, said)
         return name
     if field.items:
-        return f"list[{_item(owner, field.items, classes, said)}]"
-    if field.physical.endswith("[]"):
-        return "list[Any]"
+        return _limited(f"list[{_item(owner, field.items, classes, said)}]", [], field, said)
     return _limited(*_plain(field), field, said)
 
 
 def _item(owner: str, item: Field, classes: list[str], said: set[str]) -> str:
     kind = _type(owner, item, classes, said)
-    return kind if item.required or not item.name else f"{kind} | None"
+    said.update(item.needed)
+    return kind if item.required else f"{kind} | None"
 
 
 def _plain(field: Field) -> tuple[str, list[str]]:

@@ -29,7 +29,9 @@ def _table(table: Table, said: set[str]) -> list[str]:
     lines = []
     for column in table.columns:
         line = f"{quoted(column.name)} {column.physical_type}"
-        rules = [rule for rule in table.rules if rule.columns == (column.name,) and holds_always(rule)]
+        rules = [
+            rule for rule in table.rules if rule.columns == (column.name,) and not rule.path and holds_always(rule)
+        ]
         for kind, words in (("nullValues", " not null"), ("duplicateValues", " unique")):
             found = [rule for rule in rules if rule.kind == kind and rule.id != f"{table.name}.primary_key"]
             if found:

@@ -8,6 +8,7 @@ import pytest
 from audit_lake import NOW, Lake, contract
 
 from mesh.audit import Audit, RuleResult, failing_rows
+from mesh.contract import not_executed
 from mesh.errors import UsageError
 
 ORDERS = contract(
@@ -304,3 +305,22 @@ def test_failing_rows_are_told_by_their_keys_only(lake: Lake) -> None:
 def test_now_is_the_callers(lake: Lake) -> None:
     lake.build(ORDERS, orders=GOOD, lines=LINES)
     assert lake.audit(ORDERS).at == NOW
+
+
+@pytest.mark.parametrize(
+    ("rows", "status"),
+    [
+        ("(date '2026-01-08'), (date '2026-01-01')", "failed"),
+        ("(date '2026-01-08'), (null)", "passed"),
+        ("(null)", "passed"),
+    ],
+)
+def test_retention_is_how_old_the_oldest_row_may_be(lake: Lake, rows: str, status: str) -> None:
+    terms = contract(
+        "- name: t\n  properties:\n    - {name: d, logicalType: date}",
+        "slaProperties: [{property: retention, value: 5, unit: d, element: t.d}]",
+    )
+    lake.build(terms, t=rows)
+    (found,) = (result for result in lake.audit(terms).results if result.kind == "retention")
+    assert (found.rule_id, found.severity, found.status) == ("t.d.retention", "warning", status)
+    assert not_executed(terms) == []

@@ -101,8 +101,8 @@ def test_contracts_are_loaded_as_if_consumers_were_not_there(project: Path) -> N
          "device_id, phone_token, result, load_id, source_file, source_row"),
         (WHOLE, "- a list", ": There is no consumer in this file. Allowed: consumer, description, contact, events, "
          "columns, rules, schema"),
-        ("events: [", "events: [[", ":5: The YAML is damaged: while parsing a flow sequence expected ',' or ']', but "
-         "got '<scalar>'."),
+        ("events: [", "events: [[", ":5: The YAML is damaged: while parsing a flow sequence did not find expected "
+         "',' or ']'."),
     ],
 )  # fmt: skip
 def test_a_wrong_file_is_told_with_line_and_field(project: Path, old: str, new: str, told: str) -> None:
