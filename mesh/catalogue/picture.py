@@ -9,6 +9,9 @@ from typing import Literal
 from mesh.catalogue.gathering import Catalogue, Entry
 
 WIDTH, HEIGHT, ACROSS, DOWN, EDGE = 184, 46, 56, 14, 4
+BOW = 48
+"""How far an arrow that passes a level is bent upwards, so that boxes on its way do not hide it."""
+HEADROOM = 16
 LETTERS = 22
 MOST = 40
 """A picture of more boxes is reduced to the product's direct neighbours."""
@@ -105,15 +108,15 @@ def _drawn(
             entry = catalogue.entries.get(name)
             boxes[name] = Box(
                 name=name,
-                label=name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…",
+                label=_label(name.rpartition(".")[2] if kinds[name] == "raw" else name),
                 kind=kinds[name],
                 page=entry.page if entry and kinds[name] == "product" else None,
                 x=EDGE + place * (WIDTH + ACROSS),
-                y=top + row * (HEIGHT + DOWN),
+                y=HEADROOM + top + row * (HEIGHT + DOWN),
             )
     return Picture(
         width=2 * EDGE + len(columns) * WIDTH + (len(columns) - 1) * ACROSS,
-        height=2 * EDGE + tallest * (HEIGHT + DOWN) - DOWN,
+        height=HEADROOM + 2 * EDGE + tallest * (HEIGHT + DOWN) - DOWN,
         boxes=tuple(boxes.values()),
         arrows=tuple(_path(boxes[left], boxes[right]) for left, right in sorted(arrows)),
         reduced=reduced,
@@ -128,5 +131,10 @@ def _height_of_inputs(name: str, arrows: set[tuple[str, str]], boxes: Mapping[st
 
 def _path(left: Box, right: Box) -> str:
     start_x, start_y, end_x, end_y = left.x + WIDTH, left.y + HEIGHT // 2, right.x - 7, right.y + HEIGHT // 2
-    middle = ACROSS // 2
-    return f"M{start_x} {start_y}C{start_x + middle} {start_y} {end_x - middle} {end_y} {end_x} {end_y}"
+    middle, bow = ACROSS // 2, BOW if right.x - left.x > WIDTH + ACROSS else 0
+    bend = f"{start_x + middle} {start_y - bow} {end_x - middle} {end_y - bow}"
+    return f"M{start_x} {start_y}C{bend} {end_x} {end_y}"
+
+
+def _label(name: str) -> str:
+    return name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…"

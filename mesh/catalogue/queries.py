@@ -61,11 +61,14 @@ def _written(contract: Contract, release: Release) -> Iterator[Query]:
 
 
 def _counting(view: str, column: str) -> str:
-    return f"select {column}, count(*) as row_count\nfrom {view}\ngroup by {column}\norder by row_count desc, {column}"
+    what = f"select\n    {column},\n    count(*) as row_count\nfrom {view}"
+    return f"{what}\ngroup by {column}\norder by row_count desc, {column}"
 
 
 def _reach(view: str, column: str) -> str:
-    return f"select min({column}) as earliest, max({column}) as latest, count(*) as row_count\nfrom {view}"
+    return (
+        f"select\n    min({column}) as earliest,\n    max({column}) as latest,\n    count(*) as row_count\nfrom {view}"
+    )
 
 
 def _few_values(table: Table, column: Column) -> bool:

@@ -41,6 +41,7 @@ def test_a_release_is_a_view_on_the_audited_snapshot_and_its_record_in_one_commi
         "content": {},
         "seconds": 0.0,
         "details": {},
+        "lineage": {},
     }
     assert whole.audit == {"id": audit.id, "verdict": "passed", "rules": len(audit.results), "warnings": []}
     assert whole.contract_text == shop.contract.text
