@@ -214,6 +214,8 @@ def read_threshold(document: Document, path: Path_, given: DataQuality) -> Thres
         document.fail(path, "The rule says not what its number must be.", ", ".join(OPERATORS))
     name = present[0]
     value = getattr(given, name)
+    if isinstance(value, list) and not name.endswith("Between"):
+        document.fail((*path, name), f"`{name}` must be a number.", "one number; a range goes with mustBeBetween")
     values = tuple(value) if isinstance(value, list) else (value,)
     if isinstance(values[0], bool) and given.type == "sql":
         values = (int(values[0]),)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
 import pytest
 
+from mesh.contract import parse_contract
+from mesh.errors import ContractError
 from tests.mesh.contract.contract_damage import damaged, try_all
 
 QUICK = 400
@@ -24,6 +28,27 @@ def test_damaged_contracts_are_read_or_refused_in_clear_words() -> None:
 
 def test_a_seed_gives_the_same_damage_again() -> None:
     assert [damaged(seed) for seed in range(20)] == [damaged(seed) for seed in range(20)]
+
+
+FOUND = {
+    "half of a character": (b'id: "\\ud800"', "Half of a character is escaped here."),
+    "brackets whose cost grew with their square": (b"id: " + b"[" * 1500, "nested too deeply, more than 100 levels"),
+    "indents within each other": (b"".join(b"\n" + b" " * i + b"a:" for i in range(150)), "nested too deeply"),
+    "an empty list for a number": (
+        b"schema: [{name: a, quality: [{metric: rowCount, mustBe: []}], properties: [{name: b, logicalType: string}]}]",
+        "`mustBe` must be a number.",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_what_damage_once_found_is_refused_in_clear_words(name: str) -> None:
+    """Each of these ended in a traceback, or took seconds."""
+    content, says = FOUND[name]
+    head = b"apiVersion: v3.1.0\nkind: DataContract\nversion: 1.0.0\nstatus: active\ndomain: a\ndataProduct: b\n"
+    head += b"" if content.startswith(b"id") else b"id: a\n"
+    with pytest.raises(ContractError, match=re.escape(says)):
+        parse_contract(head + content, Path("damaged.yaml"))
 
 
 @pytest.mark.torture
