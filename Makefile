@@ -57,6 +57,7 @@ format: $(VENV)/installed
 bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks.spine
 	$(BIN)/python -m benchmarks.real_claims
+	$(BIN)/python -m benchmarks.contracts
 
 clean:
 	-$(MESH) down

@@ -14,9 +14,13 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
+import yaml
+
 from benchmarks.contract_peers import MEAN, PATTERNS, REQUIRED, SETS, TOOLS, UNIQUE
 from benchmarks.report import Figure, arguments, show
 from benchmarks.running import ROOT, run
+from mesh.contract import parse_contract
+from mesh.contract.evolution import difference
 
 ROWS = 1_000_000
 PEERS = ("great-expectations==1.24.1", "pointblank==1.1.1", "pandera[polars]==0.35.0", "polars==2.1.0", "pyarrow")
@@ -67,7 +71,51 @@ outputPorts:
 def main() -> None:
     options = arguments(__doc__ or "")
     figures = audits(repeats=3 if options.quick else 7, memory_rows=ROWS if options.quick else 10 * ROWS)
+    figures.append(comparing(repeats=5 if options.quick else 21))
     show(figures, as_json=options.as_json, title=f"Contracts, {ROWS:,} rows, 12 columns, 20 rules")
+
+
+def comparing(repeats: int) -> Figure:
+    """Two texts of a contract of 200 columns read from their bytes, compared and graded, a consumer looked up."""
+    columns = [
+        {
+            "name": f"c{place}",
+            "logicalType": "integer",
+            "physicalType": "INTEGER",
+            "description": f"Column {place}.",
+            "classification": "internal",
+            "required": place % 2 == 0,
+            "logicalTypeOptions": {"minimum": 0, "maximum": place + 1},
+            "quality": [{"id": "known", "metric": "nullValues", "mustBeLessThan": 5, "unit": "percent"}],
+        }
+        for place in range(200)
+    ]
+    head = {"apiVersion": "v3.1.0", "kind": "DataContract", "id": "wide", "version": "1.0.0", "status": "active"}
+    place = {"domain": "pay", "dataProduct": "wide"}
+
+    def text() -> bytes:
+        schema = [{"name": "wide", "logicalType": "object", "properties": columns}]
+        return yaml.safe_dump({**head, **place, "schema": schema}).encode()
+
+    before = text()
+    for column in columns[::10]:
+        column["logicalTypeOptions"] = {"minimum": 0, "maximum": 1_000}
+    for column in columns[5::10]:
+        column["description"] = "Other words."
+    after = text()
+    file = Path("contracts/pay/wide.yaml")
+    seconds, alone = [], []
+    for _ in range(repeats):
+        parse_contract.cache_clear()
+        started = time.perf_counter()
+        old, new = parse_contract(before, file), parse_contract(after, file)
+        read = time.perf_counter()
+        changes = difference(old, new, base="release 1").changes
+        seconds.append(time.perf_counter() - started)
+        alone.append(time.perf_counter() - read)
+        assert len(changes) == 40
+    comparison = round(1000 * statistics.median(alone), 1)
+    return Figure("diff_ms", 1000 * statistics.median(seconds), "ms", 200, peers={"comparison_alone_ms": comparison})
 
 
 def contract() -> str:
