@@ -47,12 +47,28 @@ schema:
           - {metric: missingValues, arguments: {missingValues: [n/a, '']}, mustBe: 0}
       - {name: before, logicalType: integer, physicalType: INTEGER, relationships: [{to: orders.id}]}
       - {name: sent, logicalType: timestamp, physicalType: TIMESTAMP}
+      - name: marks
+        logicalType: array
+        logicalTypeOptions: {minItems: 1, maxItems: 2, uniqueItems: true}
+        items: {logicalType: integer}
+      - name: box
+        logicalType: object
+        logicalTypeOptions: {minProperties: 2, maxProperties: 2, required: [a]}
+        properties:
+          - {name: a, logicalType: integer}
+          - {name: b, logicalType: integer}
+          - {name: c, logicalType: integer}
     quality:
+      - type: custom
+        engine: greatExpectations
+        implementation: {type: expect_column_max_to_be_between, kwargs: {column: before, max_value: 1}}
       - {metric: rowCount, mustBeGreaterThan: 0}
       - {id: few_dear, type: sql, query: 'select count(*) from ${table} where amount = 9', mustBeLessThan: 2}
 slaProperties:
   - {property: freshness, value: 1, unit: d, element: orders.sent}
+  - {property: retention, value: 60, unit: d, element: orders.sent}
 customProperties:
+  - {property: retentionSeverity, value: error}
   - {property: freshnessSeverity, value: error}
 """
 
@@ -71,8 +87,8 @@ outputPorts:
 
 NOW = datetime(2026, 3, 2, 12, 0, 0)
 CLEAN = (
-    "(1, 'ABC', 'a@x.org', 9.00, 0.50, 'new', null, timestamp '2026-03-02 09:00:00'), "
-    "(2, 'ABCDE', 'b@x.org', 0.00, 8.50, 'paid', 1, timestamp '2026-02-01 09:00:00')"
+    "(1, 'ABC', 'a@x.org', 9.00, 0.50, 'new', null, timestamp '2026-03-02 09:00:00', [1], {'a': 1, 'b': 2, 'c': null}), "
+    "(2, 'ABCDE', 'b@x.org', 0.00, 8.50, 'paid', 1, timestamp '2026-02-01 09:00:00', [1, 2], null)"
 )
 
 # What breaks each kind of rule, as one statement on the build table.
@@ -95,6 +111,14 @@ BREAKS: dict[str, str] = {
     "sql": "update {t} set amount = 9",
     "relationship": "update {t} set before = 3 where id = 2",
     "freshness": "update {t} set sent = timestamp '2026-02-28 09:00:00' where id = 1",
+    "retention": "update {t} set sent = timestamp '2025-12-01 09:00:00' where id = 2",
+    "minItems": "update {t} set marks = [] where id = 2",
+    "maxItems": "update {t} set marks = [1, 2, 3] where id = 2",
+    "uniqueItems": "update {t} set marks = [1, 1] where id = 2",
+    "minProperties": "update {t} set box = {{'a': 1, 'b': null, 'c': null}} where id = 2",
+    "maxProperties": "update {t} set box = {{'a': 1, 'b': 2, 'c': 3}} where id = 2",
+    "requiredProperties": "update {t} set box = {{'a': null, 'b': 2, 'c': 3}} where id = 2",
+    "expectation": "update {t} set before = 2 where id = 2",
 }
 
 # Kinds that fail beside the one that is broken, and why that cannot be helped.
