@@ -87,7 +87,8 @@ outputPorts:
 
 NOW = datetime(2026, 3, 2, 12, 0, 0)
 CLEAN = (
-    "(1, 'ABC', 'a@x.org', 9.00, 0.50, 'new', null, timestamp '2026-03-02 09:00:00', [1], {'a': 1, 'b': 2, 'c': null}), "
+    "(1, 'ABC', 'a@x.org', 9.00, 0.50, 'new', null, timestamp '2026-03-02 09:00:00', [1], "
+    "{'a': 1, 'b': 2, 'c': null}), "
     "(2, 'ABCDE', 'b@x.org', 0.00, 8.50, 'paid', 1, timestamp '2026-02-01 09:00:00', [1, 2], null)"
 )
 
@@ -124,7 +125,10 @@ BREAKS: dict[str, str] = {
 # Kinds that fail beside the one that is broken, and why that cannot be helped.
 BESIDE = {
     "missingValues": {"invalidValues": "a word that means missing is not in the list of valid words either"},
-    "rowCount": {"freshness": "a table without rows holds nothing that is fresh"},
+    "rowCount": {
+        "freshness": "a table without rows holds nothing that is fresh",
+        "expectation": "a table without rows has no greatest value",
+    },
 }
 ELSEWHERE = {"unmet"}  # made from a consumer's file, not from a contract
 
