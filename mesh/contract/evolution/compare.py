@@ -8,8 +8,8 @@ from mesh.access.clearance import LEVELS
 from mesh.contract.evolution.access import access_changes, purpose_changes
 from mesh.contract.evolution.changes import GRADES, Change, Direction, graded, hurting
 from mesh.contract.evolution.levels import level_changes
+from mesh.contract.evolution.nested import inside, inside_changes
 from mesh.contract.evolution.rules import rule_changes
-from mesh.contract.evolution.types import type_direction
 from mesh.contract.evolution.words import word_changes
 from mesh.contract.model import Column, Contract, Table
 
@@ -86,7 +86,9 @@ def _columns(old: Contract, new: Contract, first: Table, second: Table) -> Itera
     if kept != [name for name in after if name in before]:
         what = "the columns stand in another order, which whoever reads them by place will notice"
         yield Change(first.declared, what, "replaces", "minor", "consumers", (), (first.declared,))
-    yield from rule_changes(first.rules, second.rules, set(kept))
+    inside_before = {name: inner for column in first.columns for name, inner in inside(column)}
+    inside_after = {name: inner for column in second.columns for name, inner in inside(column)}
+    yield from rule_changes(first.rules, second.rules, {*kept, *(inside_before.keys() & inside_after.keys())})
 
 
 def _ids(contract: Contract, table: str) -> dict[str, str]:
@@ -96,13 +98,7 @@ def _ids(contract: Contract, table: str) -> dict[str, str]:
 
 
 def _column_changes(table: Table, old: Column, new: Column) -> Iterator[Change]:
-    direction = type_direction(old.physical_type, new.physical_type)
-    if direction is not None:
-        yield _column(table, old.name, f"the type {old.physical_type} -> {new.physical_type}", direction)
-    elif old.logical_type != new.logical_type:
-        what = f"the logical type {old.logical_type} -> {new.logical_type}"
-        yield Change(f"{table.declared}.{old.name}", what, "replaces", "minor", "consumers",
-                     (f"{table.declared}.{old.name}",), (table.declared,))  # fmt: skip
+    yield from inside_changes(table.declared, f"{table.declared}.{old.name}", old, new)
     if old.classification != new.classification:
         yield _classified(table, old, new)
 

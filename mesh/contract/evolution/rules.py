@@ -9,6 +9,7 @@ from typing import Any
 from mesh.contract.evolution.changes import Change, Direction, graded, hurting, together
 from mesh.contract.evolution.ranges import threshold_direction
 from mesh.contract.model import Rule
+from mesh.contract.nested import spelled
 
 LOWER = ("minLength", "minimum", "exclusiveMinimum", "minItems", "minProperties")
 UPPER = ("maxLength", "maximum", "exclusiveMaximum", "maxItems", "maxProperties")
@@ -24,7 +25,7 @@ def rule_changes(old: Sequence[Rule], new: Sequence[Rule], kept: Collection[str]
     """Changes of rules, where the columns of both still exist.
 
     Args:
-        kept: columns of the table that both texts have; rules of a column that came or went are told by the column.
+        kept: columns and their inside that both texts have; rules of what came or went are told by that.
     """
     before = {rule.id: rule for rule in old if _told(rule, kept)}
     after = {rule.id: rule for rule in new if _told(rule, kept)}
@@ -44,12 +45,11 @@ def rule_changes(old: Sequence[Rule], new: Sequence[Rule], kept: Collection[str]
 
 
 def _told(rule: Rule, kept: Collection[str]) -> bool:
-    return rule.kind not in ELSEWHERE and all(_root(column) in kept for column in rule.columns)
-
-
-def _root(column: str) -> str:
-    """The column of a nested path: `address.postcode` and `lines[].amount` are about address and lines."""
-    return column.partition(".")[0].partition("[")[0]
+    if rule.kind in ELSEWHERE:
+        return False
+    if rule.path:
+        return spelled(rule.columns[0], rule.path) in kept
+    return all(column in kept for column in rule.columns)
 
 
 def _renamed(before: Mapping[str, Rule], after: Mapping[str, Rule]) -> Iterator[tuple[str, str]]:
@@ -164,7 +164,7 @@ def _flat(query: Any) -> str:
 
 
 def _columns(rule: Rule) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(f"{_table(rule)}.{_root(column)}" for column in rule.columns))
+    return tuple(dict.fromkeys(f"{_table(rule)}.{column}" for column in rule.columns))
 
 
 def _table(rule: Rule) -> str:

@@ -16,10 +16,10 @@ NAMES = ("name", "id", "property", "role", "username", "url", "metric", "type")
 ELSEWHERE = re.compile(
     r"(apiVersion|version|status)"
     r"|schema\[[^]]*\]\.(name|physicalName|customProperties\[(action|severity|purposes)\].*)"
-    r"|schema\[[^]]*\](\.properties\[[^]]*\])*\.relationships\[[^]]*\]\.(type|to|from|customProperties\[(action|severity|majorVersion)\].*)"
-    r"|schema\[[^]]*\](\.properties\[[^]]*\])+\."
+    r"|schema\[[^]]*\](\.properties\[[^]]*\]|\.items)*\.relationships\[[^]]*\]\.(type|to|from|customProperties\[(action|severity|majorVersion)\].*)"
+    r"|schema\[[^]]*\](\.properties\[[^]]*\]|\.items)+\."
     r"(name|physicalName|logicalType|physicalType|required|unique|primaryKey|primaryKeyPosition|classification"
-    r"|logicalTypeOptions\..*|enum.*|items.*|customProperties\[(action|severity|purposes)\].*)"
+    r"|logicalTypeOptions\..*|enum.*|customProperties\[(action|severity|purposes)\].*)"
     r"|slaProperties\[[^]]*\]\.(property|value|valueExt|unit|element)"
     r"|roles\[[^]]*\]\.(role|access|customProperties\[clearance\].*)"
     r"|customProperties\[(quarantineLimitPercent|freshnessSeverity|purposes)\].*"
@@ -101,8 +101,8 @@ def _name(entry: Any) -> str:
 
 def _part(place: str) -> str:
     """The place as people read it: `schema[claims].properties[amount].description` is `claims.amount.description`."""
-    match = re.fullmatch(r"schema\[([^]]*)\]((?:\.properties\[[^]]*\])*)\.?(.*)", place)
+    match = re.fullmatch(r"schema\[([^]]*)\]((?:\.properties\[[^]]*\]|\.items)*)\.?(.*)", place)
     if match is None:
         return place
-    columns = re.findall(r"\[([^]]*)\]", match[2])
-    return ".".join(part for part in (match[1], *columns, match[3]) if part)
+    columns = re.sub(r"\.properties\[([^]]*)\]", r".\1", match[2]).replace(".items", "[]")
+    return match[1] + columns + (f".{match[3]}" if match[3] else "")

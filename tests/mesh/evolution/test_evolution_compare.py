@@ -54,6 +54,15 @@ schema:
         logicalTypeOptions: {pattern: '^[A-Z]+$'}
         quality:
           - {name: rare, metric: nullValues, mustBeLessOrEqualTo: 3, severity: warning}
+      - name: lines
+        id: o4
+        logicalType: array
+        classification: internal
+        items:
+          logicalType: object
+          properties:
+            - {name: price, logicalType: integer, physicalType: INTEGER, logicalTypeOptions: {minimum: 0}}
+            - {name: note, logicalType: string, logicalTypeOptions: {maxLength: 9}}
     quality:
       - {name: many, metric: rowCount, mustBeGreaterThan: 10}
       - {name: sums, type: sql, query: 'select sum(amount) from orders', mustBeGreaterThan: 0}
@@ -123,6 +132,20 @@ EDITS: list[tuple[str, Edit, tuple[str, str, str, str]]] = [
      ("orders.amount", "replaces", "major", "consumers")),
     ("a whole number is narrower", put(".order_id", "physicalType", value="INTEGER"),
      ("orders.order_id", "tightens", "minor", "producer")),
+    # inside objects and arrays
+    ("a field comes", lambda p: column(p, "lines")["items"]["properties"].append(
+        {"name": "size", "logicalType": "integer", "logicalTypeOptions": {"minimum": 1}}),
+     ("orders.lines[].size", "adds", "minor", "nobody")),
+    ("a field goes", lambda p: column(p, "lines")["items"]["properties"].pop(),
+     ("orders.lines[].note", "removes", "major", "consumers")),
+    ("a field's type is wider", put(".lines", "items", "properties", 0, "physicalType", value="BIGINT"),
+     ("orders.lines[].price", "loosens", "major", "consumers")),
+    ("a field's bound is lower", put(".lines", "items", "properties", 0, "logicalTypeOptions", "minimum", value=-1),
+     ("orders.lines[].price.minimum", "loosens", "major", "consumers")),
+    ("a field has other words", put(".lines", "items", "properties", 0, "description", value="In pence."),
+     ("orders.lines[].price.description", "says", "patch", "nobody")),
+    ("a list may be empty no more", put(".lines", "logicalTypeOptions", value={"minItems": 1}),
+     ("orders.lines.minItems", "adds", "minor", "producer")),
     # nullability and keys
     ("a column may be missing", put(".amount", "required", value=False),
      ("orders.amount.required", "removes", "major", "consumers")),
