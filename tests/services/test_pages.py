@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -263,20 +262,6 @@ def test_the_catalogue_follows_an_edited_contract(pages: Pages) -> None:
     finally:
         file.write_text(text)
     assert pages.ask(f"/catalogue/{KEY}.html").status == 200
-
-
-@pytest.fixture
-def browser() -> Iterator[Any]:
-    """A headless Chromium, the system's where there is one; skips loudly where none can be started."""
-    from playwright.sync_api import Error, sync_playwright
-
-    with sync_playwright() as playwright:
-        try:
-            started = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        except Error as error:
-            pytest.skip(f"NO BROWSER: {str(error).splitlines()[0]}; apt-get install chromium, or playwright install")
-        yield started
-        started.close()
 
 
 @pytest.mark.browser

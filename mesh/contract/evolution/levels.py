@@ -65,11 +65,12 @@ def _measure(level: ServiceLevel) -> Any:
 
 
 def _severity(old: Contract, new: Contract) -> Iterator[Change]:
-    before, after = (contract.custom.get("freshnessSeverity", "warning") for contract in (old, new))
-    if before != after:
-        direction: Direction = "loosens" if after == "warning" else "tightens"
-        what = f"late data is {'an error' if after == 'error' else 'a warning'} now"
-        yield Change("freshnessSeverity", what, direction, graded(direction), hurting(direction))
+    for name, data in (("freshnessSeverity", "late data"), ("retentionSeverity", "data that is kept too long")):
+        before, after = (contract.custom.get(name, "warning") for contract in (old, new))
+        if before != after:
+            direction: Direction = "loosens" if after == "warning" else "tightens"
+            what = f"{data} is {'an error' if after == 'error' else 'a warning'} now"
+            yield Change(name, what, direction, graded(direction), hurting(direction))
 
 
 def _says(level: ServiceLevel) -> str:

@@ -15,7 +15,7 @@ LOWER = ("minLength", "minimum", "exclusiveMinimum", "minItems", "minProperties"
 UPPER = ("maxLength", "maximum", "exclusiveMaximum", "maxItems", "maxProperties")
 TYPES = ("logicalType", "physicalType")
 # Told elsewhere: columns and types one by one, ages with the service levels.
-ELSEWHERE = ("schema", "freshness")
+ELSEWHERE = ("schema", "freshness", "retention")
 SAYS: Mapping[Direction, str] = {
     "tightens": "is stricter", "loosens": "is weaker", "replaces": "asks for something else",
 }  # fmt: skip

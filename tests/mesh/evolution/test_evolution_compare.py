@@ -54,6 +54,7 @@ schema:
         logicalTypeOptions: {pattern: '^[A-Z]+$'}
         quality:
           - {name: rare, metric: nullValues, mustBeLessOrEqualTo: 3, severity: warning}
+      - {name: at, logicalType: timestamp, classification: internal}
       - name: lines
         id: o4
         logicalType: array
@@ -214,6 +215,11 @@ EDITS: list[tuple[str, Edit, tuple[str, str, str, str]]] = [
      ("slaProperties.endOfLife", "loosens", "minor", "consumers")),
     ("late data is an error", lambda p: p["customProperties"].append(
         {"property": "freshnessSeverity", "value": "error"}), ("freshnessSeverity", "tightens", "minor", "producer")),
+    ("old data is an error", lambda p: p["customProperties"].append(
+        {"property": "retentionSeverity", "value": "error"}), ("retentionSeverity", "tightens", "minor", "producer")),
+    ("an age of a column is longer", lambda p: p["slaProperties"].append(
+        {"property": "retention", "value": 9, "unit": "y", "element": "orders.at"}),
+     ("slaProperties.retention of orders.at", "adds", "minor", "producer")),
     ("more may be put aside", lambda p: p["customProperties"].append(
         {"property": "quarantineLimitPercent", "value": 20}),
      ("quarantineLimitPercent", "loosens", "major", "consumers")),
