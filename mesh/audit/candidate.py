@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import Any
 
 import duckdb
 
@@ -63,19 +64,32 @@ class Candidate:
 
         None where the table does not exist.
         """
-        catalog = quoted(f"__ducklake_metadata_{self.catalog}")
-        end = "t.end_snapshot is null and s.end_snapshot is null"
-        if self.snapshot is not None:
-            at = int(self.snapshot)
-            end = " and ".join(
-                f"{each}.begin_snapshot <= {at} and ({each}.end_snapshot is null or {each}.end_snapshot > {at})"
-                for each in ("t", "s")
-            )
-        row = self.con.execute(
-            f"select t.table_uuid from {catalog}.ducklake_table t join {catalog}.ducklake_schema s using (schema_id) "
-            f"where {end} and t.table_name = {literal(name)} and s.schema_name = {literal(self.domain_schema)}"
+        entry = self._entry(name)
+        return None if entry is None else str(entry[1])
+
+    def number(self, name: str) -> int | None:
+        """The number under which the catalog keeps a build table, or None where the table does not exist."""
+        entry = self._entry(name)
+        return None if entry is None else int(entry[0])
+
+    @property
+    def metadata(self) -> str:
+        """The catalog's own tables."""
+        return quoted(f"__ducklake_metadata_{self.catalog}")
+
+    def alive(self, alias: str) -> str:
+        """The condition of what stands in the catalog's tables at the snapshot."""
+        if self.snapshot is None:
+            return f"{alias}.end_snapshot is null"
+        at = int(self.snapshot)
+        return f"{alias}.begin_snapshot <= {at} and ({alias}.end_snapshot is null or {alias}.end_snapshot > {at})"
+
+    def _entry(self, name: str) -> tuple[Any, ...] | None:
+        return self.con.execute(
+            f"select t.table_id, t.table_uuid from {self.metadata}.ducklake_table t "
+            f"join {self.metadata}.ducklake_schema s using (schema_id) where {self.alive('t')} and {self.alive('s')} "
+            f"and t.table_name = {literal(name)} and s.schema_name = {literal(self.domain_schema)}"
         ).fetchone()
-        return None if row is None else str(row[0])
 
     def scope(self, contract: Contract, query: str) -> str:
         """A query that sees the contract's tables at the snapshot under their plain names."""

@@ -1,19 +1,18 @@
-"""The queries of an audit: one scan per table for all rules of single rows, one pass per key, one query per rest."""
+"""What each rule of a table saw: from one scan where it can share that, else from a query of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 import duckdb
 
 from mesh.audit.candidate import Candidate, RuleError, safe_message
 from mesh.audit.custom import run_expectations
 from mesh.audit.measured import Measured
+from mesh.audit.scan import count, scan
 from mesh.contract.model import Contract, Rule, Table
-from mesh.contract.predicates import COMPARISONS, has_values, literal, quoted
+from mesh.contract.predicates import has_values, quoted
 
 
 def measure_table(
@@ -37,11 +36,14 @@ def measure_table(
             measured[rule.id] = _schema(table, present)
         elif rule.kind == "expectation":
             custom.append(rule)
-        elif rule.row_predicate or rule.kind in ("rowCount", "freshness", "retention"):
-            scanned.append(rule)
+        elif rule.kind == "sql":
+            measured[rule.id] = _alone(candidate, contract, rule, None)
         else:
-            measured[rule.id] = _alone(candidate, contract, rule)
-    rows, seen = _scan(candidate, table.name, scanned, now)
+            scanned.append(rule)
+    rows, seen = scan(candidate, table.name, scanned, now)
+    for rule in scanned:
+        if rule.kind == "relationship" and seen[rule.id].error is None:
+            seen[rule.id] = _alone(candidate, contract, rule, seen[rule.id].rows)
     return rows, measured | seen | run_expectations(candidate, table.name, custom, tuple(present))
 
 
@@ -58,154 +60,31 @@ def _schema(table: Table, present: dict[str, str]) -> Measured:
     return Measured(number=len(wrong), detail=detail)
 
 
-def _scan(candidate: Candidate, table: str, rules: Sequence[Rule], now: datetime) -> tuple[int, dict[str, Measured]]:
-    """All rules that share one scan; if the engine refuses one of them, each is tried alone to find which."""
-    try:
-        return _scan_together(candidate, table, rules, now)
-    except duckdb.Error as error:
-        if not rules:
-            raise
-        if len(rules) == 1:
-            rows, _ = _scan_together(candidate, table, (), now)
-            return rows, {rules[0].id: Measured(error=safe_message(error))}
-    rows = 0
-    seen: dict[str, Measured] = {}
-    for rule in rules:
-        rows, one = _scan(candidate, table, [rule], now)
-        seen |= one
-    return rows, seen
-
-
-def _scan_together(
-    candidate: Candidate, table: str, rules: Sequence[Rule], now: datetime
-) -> tuple[int, dict[str, Measured]]:
-    """Numbers that the lake's statistics may hold, then one scan for the rules that these do not settle."""
-    source = candidate.table(table)
-    asked = _Terms()
-    asked.place("count(*)")
-    places = {rule.id: [asked.place(term) for term in _statistics(rule)] for rule in rules}
-    known = asked.ask(candidate, source)
-    seen: dict[str, Measured] = {}
-    left: list[Rule] = []
-    for rule in rules:
-        found = [known[place] for place in places[rule.id]]
-        if rule.kind == "rowCount":
-            seen[rule.id] = Measured(number=found[0], rows=found[0])
-        elif rule.kind in ("freshness", "retention"):
-            seen[rule.id] = Measured(number=_age(found[1], rule, now), rows=found[0])
-        elif rule.kind == "nullValues" and len(found) == 2:
-            seen[rule.id] = Measured(failing=found[1] - found[0], rows=found[1])
-        elif len(found) == 2 and not found[1]:
-            seen[rule.id] = Measured(failing=0, rows=found[0])
-        else:
-            left.append(rule)
-    if left:
-        failing = _Terms()
-        scanned = {rule.id: failing.place(f"count(*) filter (where {rule.row_predicate})") for rule in left}
-        counts = failing.ask(candidate, source)
-        for rule_id, place in scanned.items():
-            seen[rule_id] = Measured(failing=counts[place], rows=known[places[rule_id][0]])
-    return int(known[0]), seen
-
-
-class _Terms:
-    """The terms of one SELECT, each asked once."""
-
-    def __init__(self) -> None:
-        self._places: dict[str, int] = {}
-
-    def place(self, term: str) -> int:
-        return self._places.setdefault(term, len(self._places))
-
-    def ask(self, candidate: Candidate, source: str) -> tuple[Any, ...]:
-        row = candidate.con.execute(f"select {', '.join(self._places)} from {source}").fetchone()
-        assert row is not None
-        return row
-
-
-def _statistics(rule: Rule) -> list[str]:
-    """What is asked of a rule before any scan: judged rows, and what may settle it.
-
-    DuckDB answers a query of nothing but counts, minima and maxima from the lake's statistics where these are exact,
-    and reads the columns where they are not.
-    """
-    everything = "count(*)"
-    if not rule.columns:
-        return [everything]
-    column = quoted(rule.columns[0])
-    judged = everything if rule.judges_nulls else f"count({column})"
-    if rule.kind in ("freshness", "retention"):
-        return [everything, f"epoch({'max' if rule.kind == 'freshness' else 'min'}({column}))"]
-    if rule.path:
-        return [judged]
-    if rule.kind == "nullValues":
-        return [f"count({column})", everything]
-    if rule.kind in COMPARISONS:
-        end = "min" if rule.kind in ("minimum", "exclusiveMinimum") else "max"
-        bound = literal(rule.arguments[rule.kind], str(rule.arguments.get("logicalType", "string")))
-        return [judged, f"{end}({column}) {COMPARISONS[rule.kind]} {bound}"]
-    return [judged]
-
-
-def _age(newest: float | None, rule: Rule, now: datetime) -> float | None:
-    """Seconds from the newest or oldest value to `now`; a date counts from its end, so that today is never late."""
-    if newest is None:
-        return None
-    if rule.arguments["logicalType"] == "date":
-        newest += 86399
-    return max(now.replace(tzinfo=UTC).timestamp() - newest, 0.0)
-
-
-def _alone(candidate: Candidate, contract: Contract, rule: Rule) -> Measured:
+def _alone(candidate: Candidate, contract: Contract, rule: Rule, judged: int | None) -> Measured:
+    """A rule that has a query of its own."""
     try:
         if rule.kind == "sql":
             return _query(candidate, contract, rule)
-        if rule.kind == "duplicateValues":
-            return _duplicates(candidate, rule)
-        judged, failing = failing_query(candidate, rule)
-        row = candidate.con.execute(f"select ({judged}), ({failing})").fetchone()
+        lost = f"{has_values(rule.columns)} and {unmatched(candidate, rule)}"
+        query = f"select count(*) from {candidate.table(rule.table)} as judged where {lost}"
+        return Measured(rows=judged, failing=count(candidate, query))
     except duckdb.Error as error:
         return Measured(error=safe_message(error))
     except RuleError as error:
         return Measured(error=str(error))
-    assert row is not None
-    return Measured(rows=int(row[0]), failing=int(row[1]))
-
-
-def _duplicates(candidate: Candidate, rule: Rule) -> Measured:
-    """One grouped pass over hashes of eight bytes; only keys that share a hash are compared themselves."""
-    source, given = candidate.table(rule.table), has_values(rule.columns)
-    keys = ", ".join(quoted(column) for column in rule.columns)
-    found = candidate.con.execute(
-        f"select count(*), coalesce(sum(n), 0) from (select count(*) as n from {source} where {given} "
-        f"group by hash({keys}))"
-    ).fetchone()
-    assert found is not None
-    groups, rows = (int(number) for number in found)
-    if groups == rows:
-        return Measured(rows=rows, failing=0)
-    _, failing = failing_query(candidate, rule)
-    row = candidate.con.execute(failing).fetchone()
-    assert row is not None
-    return Measured(rows=rows, failing=int(row[0]))
-
-
-def failing_query(candidate: Candidate, rule: Rule) -> tuple[str, str]:
-    """Two scalar queries: judged rows and failing rows of a key or a relationship."""
-    source, given = candidate.table(rule.table), has_values(rule.columns)
-    judged = f"select count(*) from {source} where {given}"
-    if rule.kind == "duplicateValues":
-        keys = ", ".join(quoted(column) for column in rule.columns)
-        groups = f"select count(*) as n from {source} where {given} group by {keys} having count(*) > 1"
-        return judged, f"select coalesce(sum(n), 0) from ({groups})"
-    return judged, f"select count(*) from {source} as judged where {given} and {unmatched(candidate, rule)}"
 
 
 def unmatched(candidate: Candidate, rule: Rule) -> str:
     """The condition of rows, under the alias `judged`, whose key is not in the table a relationship points to."""
-    pairs = zip(rule.columns, rule.arguments["to_columns"], strict=True)
+    columns = rule.arguments["to_columns"]
+    target = candidate.target(rule)
+    if len(columns) == 1:
+        # Faster than `not exists` by half, and the same where no missing value is on either side.
+        there = quoted(columns[0])
+        return f"judged.{quoted(rule.columns[0])} not in (select {there} from {target} where {there} is not null)"
+    pairs = zip(rule.columns, columns, strict=True)
     same = " and ".join(f"target.{quoted(there)} = judged.{quoted(here)}" for here, there in pairs)
-    return f"not exists (select 1 from {candidate.target(rule)} as target where {same})"
+    return f"not exists (select 1 from {target} as target where {same})"
 
 
 def _query(candidate: Candidate, contract: Contract, rule: Rule) -> Measured:
