@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import duckdb
 
 from mesh.audit.candidate import Candidate
-from mesh.audit.measuring import unmatched
 from mesh.contract.model import Contract, Rule
 from mesh.contract.predicates import has_values, literal, quoted
 from mesh.errors import UsageError
@@ -62,7 +61,7 @@ def failing_rows(
         group = f"select {group_by} from {source} where {has_values(rule.columns)} group by all having count(*) > 1"
         condition = f"({group_by}) in ({group})"
     else:
-        condition = f"{has_values(rule.columns)} and {unmatched(candidate, rule)}"
+        condition = f"{has_values(rule.columns)} and {candidate.unmatched(rule)}"
     names = ", ".join(f"judged.{quoted(name)}" for name in told)
     return con.sql(f"select {names} from {source} as judged where {condition} order by all limit {int(limit)}")
 

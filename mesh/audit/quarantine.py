@@ -12,7 +12,6 @@ from collections.abc import Sequence
 import duckdb
 
 from mesh.audit.candidate import Candidate, RuleError, safe_message
-from mesh.audit.measuring import unmatched
 from mesh.audit.results import Quarantined
 from mesh.contract.model import Contract, Rule, Table
 from mesh.contract.predicates import has_values, literal, quoted
@@ -145,7 +144,7 @@ def _find(candidate: Candidate, table: str, rules: Sequence[Rule], present: tupl
     for rule in rules:
         if rule.kind == "relationship":
             try:
-                lost = unmatched(candidate, rule)
+                lost = candidate.unmatched(rule)
             except RuleError:
                 continue  # The audit says that there is nothing to look in.
             con.execute(

@@ -21,10 +21,7 @@ from mesh.contract.predicates import COMPARISONS, has_values, literal, quoted
 
 
 def scan(candidate: Candidate, table: str, rules: Sequence[Rule], now: datetime) -> tuple[int, dict[str, Measured]]:
-    """The rows of a table and what each rule saw; if the engine refuses one rule, each is tried alone to find which.
-
-    Of a relationship only the judged rows are counted, as its other table is not in this scan.
-    """
+    """The rows of a table and what each rule saw; if the engine refuses one rule, each is tried alone to find which."""
     try:
         return _together(candidate, table, rules, now)
     except duckdb.Error as error:
@@ -56,7 +53,10 @@ def _together(
     hashes = rows * len({rule.columns for rule in rules if rule.kind == "duplicateValues"})
     terms = _Terms()
     places = {
-        rule.id: (terms.add(_judged(rule, rows, missing)), terms.add(_failing(rule, missing, at_end, hashes)))
+        rule.id: (
+            terms.add(_judged(rule, rows, missing)),
+            terms.add(_failing(candidate, rule, missing, at_end, hashes)),
+        )
         for rule in rules
     }
     numbers = terms.ask(candidate, source)
@@ -88,10 +88,16 @@ def _judged(rule: Rule, rows: int, missing: Mapping[str, int]) -> str:
     return str(rows) if not any(gap is None or gap for gap in gaps) else f"count(*) filter (where {_given(rule)})"
 
 
-def _failing(rule: Rule, missing: Mapping[str, int], at_end: Mapping[str, Any], hashes: int) -> str:
+def _failing(
+    candidate: Candidate, rule: Rule, missing: Mapping[str, int], at_end: Mapping[str, Any], hashes: int
+) -> str:
     """The number of rows that fail a rule, as a literal where it is known; of a key, what tells whether any do."""
     if rule.kind == "duplicateValues":
         return hashes_term(rule.columns, hashes)
+    if rule.kind == "relationship":
+        # A query inside the scan: both run at once, and the faster one leaves no core idle.
+        lost = f"{_given(rule)} and {candidate.unmatched(rule)}"
+        return f"(select count(*) from {candidate.table(rule.table)} as judged where {lost})"
     if rule.kind == "nullValues" and not rule.path and rule.columns[0] in missing:
         return str(missing[rule.columns[0]])
     # An end that is not beyond the bound, or the end of no values at all, leaves no row that could be.
@@ -108,8 +114,6 @@ def _measured(
             return Measured(number=judged, rows=judged)
         case "freshness" | "retention":
             return Measured(number=_age(end, rule, now), rows=judged)
-        case "relationship":
-            return Measured(rows=judged)
         case "duplicateValues":
             twins = distinct(failing) != judged
             return Measured(failing=count(candidate, duplicates_query(candidate, rule)) if twins else 0, rows=judged)
@@ -154,12 +158,12 @@ class _Terms:
         return self._places.setdefault(term, len(self._places))
 
     def ask(self, candidate: Candidate, source: str) -> tuple[Any, ...]:
-        """A value per term; nothing is read where every term is a known number."""
+        """A value per term, in one row; the table is read only where a term is an aggregate of it."""
         if not self._places:
             return ()
-        known = all(term.isdigit() for term in self._places)
+        apart = all(term.isdigit() or term.startswith("(select") for term in self._places)
         names = ", ".join(f"{term} as t{place}" for term, place in self._places.items())
-        asked = candidate.con.execute(f"select {names}" + ("" if known else f" from {source}"))
+        asked = candidate.con.execute(f"select {names}" + ("" if apart else f" from {source}"))
         if any(term.startswith("list(") for term in self._places):
             return values(asked.to_arrow_table())
         row: tuple[Any, ...] | None = asked.fetchone()
