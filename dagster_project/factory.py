@@ -18,6 +18,7 @@ import dagster as dg
 from dagster_project import dbt, plan
 from dagster_project.automation import automation
 from dagster_project.checks import audit_checks
+from dagster_project.derived import derived_asset
 from dagster_project.models import model_assets
 from dagster_project.notifying import notification_sensor
 from dagster_project.publishing import published_assets
@@ -31,13 +32,15 @@ def domain_definitions(name: str) -> dg.Definitions:
     mesh = process_mesh()
     domain = mesh.project.domain(name)
     definitions = plan.models(mesh, name)
-    by_dbt = [product for product in domain.products if product.key not in definitions]
+    derived = plan.derived(mesh, name)
+    by_dbt = [product for product in domain.products if product.key not in {*definitions, *derived}]
     own = _own_definitions(name)
     assets: list[dg.AssetsDefinition] = [
         *raw_assets(mesh, domain),
         *(transform_assets(mesh, domain, by_dbt, dbt.manifest(mesh)) if by_dbt else ()),
         *(asset for product in domain.products if product.key in definitions
           for asset in model_assets(product, definitions[product.key])),
+        *(derived_asset(product, *derived[product.key]) for product in domain.products if product.key in derived),
         *(published_assets(product) for product in domain.products),
     ]  # fmt: skip
     sensors, schedules = automation(mesh, domain)

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import dagster as dg
 import duckdb
@@ -22,6 +21,7 @@ from mesh.model import (
     LoadedModel,
     ModelDefinition,
     RegisteredModel,
+    RelationFor,
     ReleaseRef,
     TrainingContext,
     champion,
@@ -47,7 +47,7 @@ def model_assets(product: Product, definition: ModelDefinition) -> list[dg.Asset
 def _model_asset(product: Product, definition: ModelDefinition) -> dg.AssetsDefinition:
     @dg.asset(
         key=model_key(product.domain, definition.model),
-        deps=[_published(key) for key in definition.products],
+        deps=[published(key) for key in definition.products],
         description=f"{definition.description}\n\nTrained on published releases, measured on later rows, registered "
         f"in MLflow as `{product.domain}.{definition.model}`.",
         group_name=product.domain,
@@ -110,7 +110,7 @@ def _columns(reports: Sequence[ColumnReport]) -> dg.TableMetadataValue:
 def _train(
     mesh: Mesh, connection: duckdb.DuckDBPyConnection, definition: ModelDefinition, around: TrainingContext
 ) -> RegisteredModel:
-    relation_for = _relations(mesh)
+    relation_for = relations(mesh)
     table = training_frame(connection, definition, relation_for=relation_for)
     population = scoring_frame(connection, definition, relation_for=relation_for)
     trained = train(definition, table, around, population=population)
@@ -123,7 +123,7 @@ def _scores_asset(product: Product, definition: ModelDefinition) -> dg.AssetsDef
 
     @dg.asset(
         key=candidate_key(product.domain, table.name),
-        deps=[model_key(product.domain, definition.model), _published(definition.input)],
+        deps=[model_key(product.domain, definition.model), published(definition.input)],
         description=table.description,
         group_name=product.domain,
         kinds={"lightgbm", "ducklake", "table"},
@@ -140,7 +140,7 @@ def _scores_asset(product: Product, definition: ModelDefinition) -> dg.AssetsDef
                 around = training_context(opened, product, definition, at, context.run.run_id)
                 started = time.perf_counter()
                 model = champion(definition, around)
-                rows = scoring_frame(connection, definition, relation_for=_relations(opened))
+                rows = scoring_frame(connection, definition, relation_for=relations(opened))
                 scored = score(model, rows, threads=opened.settings.threads)
                 reached("score.scored", product.key)
                 facts: dict[str, str | int] = {
@@ -149,7 +149,7 @@ def _scores_asset(product: Product, definition: ModelDefinition) -> dg.AssetsDef
                     "input_release": around.releases[definition.input].number,
                     "input_contract_version": around.contracts[definition.input].version,
                 }
-                relation = _relations(opened)(definition.input)
+                relation = relations(opened)(definition.input)
                 copied = _write(connection, product, scored, relation, definition.key, facts)
                 details = {"engine": "model", **facts, "test": _test_metrics(around, _run_of(around, model))}
                 came = lineage.of_scores(
@@ -182,26 +182,34 @@ def _run_of(around: TrainingContext, model: LoadedModel) -> str:
 
 
 def training_context(
-    mesh: Mesh, product: Product, definition: ModelDefinition, at: int, run_id: str
+    mesh: Mesh,
+    product: Product,
+    definition: ModelDefinition,
+    at: int,
+    run_id: str,
+    products: Sequence[str] = (),
 ) -> TrainingContext:
-    """Where a training or scoring stands: the releases served at a snapshot, their contracts, this code."""
+    """Where a training or scoring stands: the releases served at a snapshot, their contracts, this code.
+
+    Args:
+        products: what is read; default what training reads.
+    """
     served = mesh.history().at(at).served
-    missing = [key for key in definition.products if key not in served]
+    read = tuple(products) or definition.products
+    missing = [key for key in read if key not in served]
     if missing:
         raise ModelError(f"{definition.model} reads {', '.join(missing)}, which has no release yet. Publish it first.")
-    undeclared = sorted(set(definition.products) - set(product.inputs))
+    undeclared = sorted(set(read) - set(product.inputs))
     if undeclared:
         raise ModelError(
             f"{definition.model} reads {', '.join(undeclared)}; name it among the inputContracts of {product.name} in "
             f"data_products/{product.domain}/domain.yaml, so that a new release is noticed."
         )
-    releases = {key: ReleaseRef(served[key].release, served[key].snapshot) for key in definition.products}
+    releases = {key: ReleaseRef(served[key].release, served[key].snapshot) for key in read}
     return TrainingContext(
         domain=product.domain,
         releases=releases,
-        contracts={
-            key: ContractRef(served[key].contract_version, served[key].contract_hash) for key in definition.products
-        },
+        contracts={key: ContractRef(served[key].contract_version, served[key].contract_hash) for key in read},
         code_revision=mesh.code_revision,
         run_id=run_id,
         tracking_uri=mesh.postgres.url(mesh.postgres.mlflow_database),
@@ -213,7 +221,8 @@ def training_context(
     )
 
 
-def _relations(mesh: Mesh) -> Any:
+def relations(mesh: Mesh) -> RelationFor:
+    """Where the build reads a product: its public view in the pinned inputs."""
     products: Mapping[str, Product] = mesh.project.products
 
     def relation_for(key: str) -> str:
@@ -223,7 +232,7 @@ def _relations(mesh: Mesh) -> Any:
     return relation_for
 
 
-def _published(key: str) -> dg.AssetKey:
+def published(key: str) -> dg.AssetKey:
     """The view of an upstream product; its major version is the one its contract has now."""
     from dagster_project.resources import process_mesh
 

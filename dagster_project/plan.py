@@ -49,8 +49,22 @@ class Step:
 
 def models(mesh: Mesh, domain: str) -> dict[str, ModelDefinition]:
     """The model definitions of a domain by the product they score."""
+    return {definition.output: definition for definition in definitions(mesh, domain)}
+
+
+def derived(mesh: Mesh, domain: str) -> dict[str, tuple[ModelDefinition, str]]:
+    """The further products of a domain's models, each with its definition and its role."""
+    return {
+        product: (definition, role)
+        for definition in definitions(mesh, domain)
+        for role, product in definition.outputs.items()
+    }
+
+
+def definitions(mesh: Mesh, domain: str) -> tuple[ModelDefinition, ...]:
+    """The model definitions of a domain."""
     folder = mesh.settings.project / "data_products" / domain / "models"
-    return {f"{d.output}": d for d in map(load_definition, sorted(folder.glob("*.yaml")))}
+    return tuple(map(load_definition, sorted(folder.glob("*.yaml"))))
 
 
 @lru_cache(maxsize=64)
@@ -183,6 +197,7 @@ def _step(
 def _code(mesh: Mesh, product: Product) -> str:
     """A digest of the code and configuration that turn a product's inputs into its tables."""
     definition = models(mesh, product.domain).get(product.key)
+    made = derived(mesh, product.domain).get(product.key)
     parts: dict[str, Any] = {
         "sources": sorted(
             hashlib.sha256(source.path.read_bytes()).hexdigest()
@@ -191,6 +206,8 @@ def _code(mesh: Mesh, product: Product) -> str:
     }
     if definition is not None:
         parts["model"] = definition.digest
+    elif made is not None:
+        parts["model"], parts["role"] = made[0].digest, made[1]
     else:
         manifest = _manifest(mesh)
         tables = [table.name for table in product.contract.tables]

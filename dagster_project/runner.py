@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from dagster_project import orphans
-from dagster_project.plan import Step, models, plan_wave
+from dagster_project.plan import Step, derived, models, plan_wave
 from mesh import errors
 from mesh.errors import NotFound, ServiceError
 from mesh.project import Product
@@ -190,9 +190,10 @@ def _step_names(mesh: Mesh, product: Product) -> tuple[str, ...]:
     domain = product.domain
     model = models(mesh, domain).get(product.key)
     built = [f"{domain}__{table.name}_build" for table in product.contract.tables]
+    python = built if product.key in derived(mesh, domain) else [f"build_{product.name}"]
     return (
         *(f"{domain}__{table}" for table in product.raw_tables),
-        *([f"{domain}__{model.model}_model", *built] if model else [f"build_{product.name}"]),
+        *([f"{domain}__{model.model}_model", *built] if model else python),
         f"audit_{product.name}",
         f"publish_{product.name}",
     )

@@ -14,7 +14,8 @@ from mesh.model.bundle import LoadedModel, load_bundle, write_bundle
 from mesh.model.calibration import Bands, Calibration, fit_bands
 from mesh.model.context import ContractRef, ReleaseRef, TrainingContext, fingerprint
 from mesh.model.definition import Label, ModelDefinition, Split
-from mesh.model.frame import LABEL, scoring_frame, training_frame
+from mesh.model.derived import Made, Making, maker
+from mesh.model.frame import LABEL, RelationFor, scoring_frame, training_frame
 from mesh.model.metrics import Metric, evaluate
 from mesh.model.reading import load_definition
 from mesh.model.registry import RegisteredModel, Version, champion, find_registered, load_champion, register, versions
@@ -31,9 +32,12 @@ __all__ = [
     "ContractRef",
     "Label",
     "LoadedModel",
+    "Made",
+    "Making",
     "Metric",
     "ModelDefinition",
     "RegisteredModel",
+    "RelationFor",
     "ReleaseRef",
     "Split",
     "TrainedModel",
@@ -48,6 +52,7 @@ __all__ = [
     "load_bundle",
     "load_champion",
     "load_definition",
+    "maker",
     "prepare_tracking",
     "read_columns",
     "register",

@@ -19,6 +19,10 @@ ALGORITHMS = ("lightgbm",)
 AUTOMATIC, NONE = "automatic", "none"
 FEATURE_SELECTIONS = (AUTOMATIC, NONE)
 
+CHALLENGERS, FAIRNESS, MONITORING = "challengers", "fairness", "monitoring"
+ROLES = (CHALLENGERS, FAIRNESS, MONITORING)
+"""What further products of a model may be: see `mesh.model.derived`."""
+
 Moment = int | str
 """A value of the time column: an integer such as a year, or an ISO date or timestamp."""
 
@@ -48,7 +52,10 @@ class Split:
 
 @dataclass(frozen=True)
 class ModelDefinition:
-    """One model: its input, label, split, features left out, capacity, algorithm and the product it feeds."""
+    """One model: its input, label, split, features left out, capacity, algorithm and the products it feeds.
+
+    `output` is the product of its scores; `outputs` names further products by their role (see `mesh.model.derived`).
+    """
 
     model: str
     description: str
@@ -67,10 +74,11 @@ class ModelDefinition:
     categorical: tuple[str, ...] = ()
     parameters: Mapping[str, float | int | bool] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
+    outputs: Mapping[str, str] = field(default_factory=dict)
     path: Path | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
-        for name in ("exclude", "parameters", "reasons"):
+        for name in ("exclude", "parameters", "reasons", "outputs"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
     @property

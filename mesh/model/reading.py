@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from mesh.errors import ProjectError
-from mesh.model.definition import ALGORITHMS, FEATURE_SELECTIONS, NONE, Label, ModelDefinition, Moment, Split
+from mesh.model.definition import ALGORITHMS, FEATURE_SELECTIONS, NONE, ROLES, Label, ModelDefinition, Moment, Split
 from mesh.model.parameters import PARAMETERS
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -35,6 +35,7 @@ FIELDS = [
     "algorithm",
     "parameters",
     "output",
+    "outputs",
     "reasons",
     "seed",
 ]
@@ -90,6 +91,7 @@ class _Reader:
             categorical=self.columns(root, "categorical"),
             parameters=self.parameters(),
             reasons=self.texts(root, "reasons"),
+            outputs=self.outputs(),
             path=self.path,
         )
 
@@ -119,6 +121,16 @@ class _Reader:
         if type(last) is not type(first) or last >= first:  # type: ignore[operator]
             raise self.error(test, "from", "split.test.", "is not later than split.train.to", "a later value")
         return Split(train_to=last, test_from=first)
+
+    def outputs(self) -> dict[str, str]:
+        if "outputs" not in self.root:
+            return {}
+        node = self.mapping(self.root, "outputs", ROLES)
+        found = {str(role): self.text(node, role, PRODUCT, "outputs.") for role in node}
+        for role, product in found.items():
+            if [*found.values(), self.root.get("output")].count(product) > 1:
+                raise self.error(node, role, "outputs.", "names a product twice", "a product of its own for each role")
+        return found
 
     def parameters(self) -> dict[str, float | int | bool]:
         node = self.mapping(self.root, "parameters", list(PARAMETERS)) if "parameters" in self.root else {}

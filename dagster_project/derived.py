@@ -1,0 +1,81 @@
+"""A further product of a model as an asset: what its maker returns becomes a candidate like any other."""
+
+import time
+
+import dagster as dg
+import duckdb
+import pyarrow
+
+from dagster_project import plan
+from dagster_project.candidate import Engine, finish
+from dagster_project.guard import values_kept_out
+from dagster_project.keys import candidate_key, model_key, owners
+from dagster_project.models import published, relations, training_context
+from dagster_project.resources import MeshResource
+from mesh.errors import ModelError
+from mesh.failpoints import reached
+from mesh.lake import LAKE, create_schema, current_snapshot
+from mesh.lineage import ColumnLineage
+from mesh.model import Making, ModelDefinition, maker
+from mesh.project import Product
+
+NOT_TRACED = "worked out by the platform from the product's inputs as a whole"
+
+
+def derived_asset(product: Product, definition: ModelDefinition, role: str) -> dg.AssetsDefinition:
+    """The candidate of a product that a model's definition names under `outputs`."""
+    table = product.contract.tables[0]
+
+    @dg.asset(
+        key=candidate_key(product.domain, table.name),
+        deps=[model_key(product.domain, definition.model), *(published(key) for key in product.inputs)],
+        description=table.description,
+        group_name=product.domain,
+        kinds={"python", "ducklake", "table"},
+        tags={"domain": product.domain, "layer": "candidate"},
+        owners=owners(product),
+        op_tags={"domain": product.domain},
+    )
+    def derived(context: dg.AssetExecutionContext, mesh: MeshResource) -> dg.MaterializeResult:
+        opened = mesh.mesh
+        with values_kept_out(product.key), opened.build_lock(product.domain):
+            with opened.writer() as connection:
+                at = current_snapshot(connection)
+            with opened.writer(inputs_at=at) as connection:
+                started = time.perf_counter()
+                around = training_context(opened, product, definition, at, context.run.run_id, product.inputs)
+                made = maker(role)(Making(connection, definition, around, relations(opened)))
+                reached("derive.made", product.key)
+                _write(connection, product, made.table)
+                came = tuple(ColumnLineage(column.name, (), NOT_TRACED) for column in table.columns)
+                details = {"engine": "model", "role": role, **made.details}
+                engine = Engine(context.run.run_id, time.perf_counter() - started, details, {table.name: came})
+                found = finish(opened, connection, product, plan.inputs(opened, connection, product, at), engine)
+        facts = {name: value for name, value in made.details.items() if isinstance(value, str | int | float)}
+        return dg.MaterializeResult(
+            metadata={"dagster/row_count": made.table.num_rows, "snapshot": found.snapshot, **facts}
+        )
+
+    return derived
+
+
+def _write(connection: duckdb.DuckDBPyConnection, product: Product, made: "pyarrow.Table") -> None:
+    """The contract's columns, in its order and types, ordered by its key."""
+    table = product.contract.tables[0]
+    missing = [column.name for column in table.columns if column.name not in made.column_names]
+    if missing:
+        raise ModelError(
+            f"{product.key}: nothing gives column {missing[0]} of contracts/{product.key}.yaml. Allowed: "
+            f"{', '.join(made.column_names)}."
+        )
+    columns = ", ".join(
+        f'cast("{column.name}" as {column.physical_type}) as "{column.name}"' for column in table.columns
+    )
+    order = ", ".join(f'"{name}"' for name in table.primary_key) or "all"
+    connection.register("made", made)
+    create_schema(connection, product.build_schema)
+    connection.execute(
+        f"create or replace table {LAKE}.{product.build_schema}.{table.name} as "
+        f"select {columns} from made order by {order}"
+    )
+    connection.unregister("made")
