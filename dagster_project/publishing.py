@@ -10,6 +10,7 @@ from dagster_project.checks import audit_candidate
 from dagster_project.guard import values_kept_out
 from dagster_project.keys import candidate_key, owners, published_keys
 from dagster_project.resources import MeshResource
+from mesh.access.clearance import classified
 from mesh.contract import Column, Contract, Table
 from mesh.errors import PublishRefused
 from mesh.project import Product
@@ -126,7 +127,8 @@ def _column_schema(table: Table) -> dg.TableSchema:
 
 
 def _handling(column: Column) -> list[str]:
-    return [column.classification] if column.classification else []
+    word = classified(column)
+    return [word] if word else []
 
 
 def _freshness(contract: Contract) -> dg.FreshnessPolicy | None:

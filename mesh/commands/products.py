@@ -48,6 +48,7 @@ def products(as_json: Json = False) -> None:
 
 def product(key: ProductKey, as_json: Json = False) -> None:
     """Show one product: owner, contract, columns, releases, what it is made from and what is made from it."""
+    from mesh.access.clearance import classified
     from mesh.session import open_mesh
 
     mesh = open_mesh()
@@ -78,7 +79,7 @@ def product(key: ProductKey, as_json: Json = False) -> None:
                 "column": column.name,
                 "type": column.physical_type,
                 "required": column.required,
-                "classification": column.classification,
+                "classification": classified(column),
                 "description": column.description.strip(),
             }
             for table in contract.tables

@@ -114,7 +114,8 @@ def read_column(document: Document, path: Path_, given: SchemaProperty, *, items
     if given.logicalType == "number" and "format" in options:
         document.choose((*path, "logicalTypeOptions", "format"), options["format"], ("f32", "f64"))
     children, inner = _inside(document, path, given)
-    physical = _nested_type(document, path, given, children, inner)
+    entry = _entry(document, path, given)
+    physical = _nested_type(document, path, given, children, inner, entry)
     if physical is None:
         physical = normal_type(given.physicalType) if given.physicalType else duckdb_type(given.logicalType, options)
     allowed = FAMILIES.get(given.logicalType)
@@ -138,6 +139,7 @@ def read_column(document: Document, path: Path_, given: SchemaProperty, *, items
         custom=custom_properties(document, path, given.customProperties),
         children=children,
         items=inner,
+        entry=entry,
     )
 
 
@@ -154,8 +156,23 @@ def _inside(document: Document, path: Path_, given: SchemaProperty) -> tuple[tup
     return tuple(children.values()), inner
 
 
+def _entry(document: Document, path: Path_, given: SchemaProperty) -> tuple[Column, ...]:
+    """The key and the value of a map, where it says both."""
+    if given.map is None or given.map.key is None or given.map.value is None:
+        return ()
+    return (
+        read_column(document, (*path, "map", "key"), given.map.key, items=True),
+        read_column(document, (*path, "map", "value"), given.map.value, items=True),
+    )
+
+
 def _nested_type(
-    document: Document, path: Path_, given: SchemaProperty, children: tuple[Column, ...], inner: Column | None
+    document: Document,
+    path: Path_,
+    given: SchemaProperty,
+    children: tuple[Column, ...],
+    inner: Column | None,
+    entry: tuple[Column, ...],
 ) -> str | None:
     """The type that the inside of a column gives it, against which a declared one is held; None: there is no inside."""
     derived: str | None = None
@@ -163,10 +180,8 @@ def _nested_type(
         derived = f"STRUCT({', '.join(f'{quoted(child.name)} {child.physical_type}' for child in children)})"
     elif inner is not None:
         derived = f"{inner.physical_type}[]"
-    elif given.map is not None and given.map.key is not None and given.map.value is not None:
-        key = read_column(document, (*path, "map", "key"), given.map.key, items=True)
-        value = read_column(document, (*path, "map", "value"), given.map.value, items=True)
-        derived = f"MAP({key.physical_type}, {value.physical_type})"
+    elif entry:
+        derived = f"MAP({entry[0].physical_type}, {entry[1].physical_type})"
     elif given.logicalType == "vector" and isinstance((given.logicalTypeOptions or {}).get("dimensions"), int):
         derived = f"FLOAT[{(given.logicalTypeOptions or {})['dimensions']}]"
     if derived is not None:
