@@ -52,6 +52,22 @@ class Entry:
         return self.product.contract
 
     @property
+    def retired(self) -> Release | None:
+        """The record of its end, where it was retired."""
+        newest = self.records[0] if self.records else None
+        return newest if newest is not None and newest.kind == "retired" else None
+
+    @property
+    def status(self) -> str:
+        """As its contract says, unless the mesh has retired it."""
+        return "retired" if self.retired else self.contract.status
+
+    @property
+    def end(self) -> str | None:
+        """The announced day after which it may be retired."""
+        return next((str(level.value) for level in self.contract.sla if level.name == "endOfLife"), None)
+
+    @property
     def page(self) -> str:
         """The page of the product, from the catalogue's folder."""
         return f"{self.product.key}.html"

@@ -76,7 +76,7 @@ def _write(contract: Contract, table: Table, form: str, dialect: str | None) -> 
 
             return to_avro(contract, table)
         case "html":
-            from mesh.contract.exchange.page import to_page
+            from mesh.catalogue.contract_page import contract_page
 
-            return to_page(contract), set()
+            return contract_page(contract), set()
     return contract.text, set()

@@ -37,7 +37,7 @@ def opened(browser: Any, folder: Path, said: list[str] | None = None, **options:
 def test_a_search_finds_products_and_columns_and_leads_there_by_keyboard(browser: Any, folder: Path) -> None:
     said: list[str] = []
     page = opened(browser, folder, said)
-    page.get_by_role("searchbox", name="Search products, columns and descriptions").fill("amou")
+    page.get_by_role("searchbox", name="Search products, owners, columns and descriptions").fill("amou")
     assert page.get_by_role("status").inner_text() == "1 match"
     assert HOSTILE in page.locator("#results").inner_text()
     page.get_by_role("link", name=f"{KEY}: amount").press("Enter")

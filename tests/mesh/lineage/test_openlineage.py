@@ -13,18 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
 from mesh.errors import AuditFailed, ServiceError, SettingsError
 from mesh.lineage import ColumnLineage, ColumnSource
 from mesh.lineage.openlineage import events, to_json
 from mesh.lineage.sending import send_events, transport
 from mesh.release import Build, record_build, rollback
-from mesh.session import open_mesh
-from mesh.settings import Settings
-from tests.conftest import create_database
 from tests.mesh.lineage.openlineage_schema import wrong_with
-from tests.mesh.release.conftest import CONTRACT, DOMAIN, KEY, Shop
+from tests.mesh.release.conftest import KEY, Shop, new_shop
 
 RUN = "4a3a3a30-841c-48a7-ada9-5d0cad026bac"
 LINEAGE = {
@@ -38,19 +34,7 @@ LINEAGE = {
 @pytest.fixture(scope="module")
 def shop(postgres_host: str, tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """Release 1, a refused candidate, release 2, and the way back."""
-    folder = tmp_path_factory.mktemp("openlineage")
-    project = folder / "project"
-    for name, text in ((f"contracts/{KEY}.yaml", CONTRACT), ("data_products/shop/domain.yaml", DOMAIN)):
-        (project / name).parent.mkdir(parents=True, exist_ok=True)
-        (project / name).write_text(text)
-    address = f"postgresql://postgres@/{create_database(postgres_host)}?host={postgres_host}"
-    shop = Shop(
-        open_mesh(
-            Settings(
-                project=project, home=folder / "home", postgres_url=SecretStr(address), lake_data=folder / "lake"
-            )
-        )
-    )  # fmt: skip
+    shop = new_shop(tmp_path_factory.mktemp("openlineage"), postgres_host)
     for amounts in ([1, 2], [-7, 2], [3]):
         build: Build = shop.build(amounts).model_copy(update={"lineage": LINEAGE, "run_id": RUN, "seconds": 2.0})
         record_build(shop.mesh.postgres, build)
