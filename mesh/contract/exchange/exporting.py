@@ -31,7 +31,6 @@ def export(contract: Contract, form: str, *, table: str | None = None, dialect: 
     Raises:
         UsageError: a format, option or dialect that there is not, or a table that must be named.
         NotFound: the contract has no such table.
-        ServiceError: `html` without the extra `exchange`.
     """
     if form not in EXPORTS:
         raise UsageError(f"A contract cannot be exported as `{form}`. Allowed: {', '.join(EXPORTS)}.")
