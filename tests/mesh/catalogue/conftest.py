@@ -35,7 +35,11 @@ team: {{name: shop-data-team, members: [{{username: shop-data-team, role: owner}
 schema:
   - name: bills
     properties:
-      - {{name: bill_id, logicalType: integer, primaryKey: true, description: '{QUOTED}'}}
+      - {{name: bill_id, logicalType: integer, classification: internal, primaryKey: true, description: '{QUOTED}'}}
+      - name: place
+        logicalType: object
+        classification: internal
+        properties: [{{name: street, logicalType: string, classification: restricted, description: Where to.}}]
 """
 CONSUMER = f"""\
 consumer: till

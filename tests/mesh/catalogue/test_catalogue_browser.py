@@ -17,6 +17,9 @@ from tests.mesh.release.conftest import CONTRACT, KEY, Shop
 
 pytestmark = pytest.mark.browser
 PHONE = {"width": 390, "height": 844}
+ASIDE = """[...document.querySelectorAll(".scroll:has(table)")]
+    .filter((each) => each.scrollWidth > each.clientWidth).map((each) => each.ariaLabel)"""
+"""The tables that are wider than the page has room for."""
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +93,7 @@ def test_pages_are_accessible_and_fit_a_phone(browser: Any, folder: Path, scheme
         found = Axe().run(page).response["violations"]
         assert [(each["id"], each["nodes"][0]["html"]) for each in found] == [], path
         assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"], "tables scroll, pages do not"
+        assert page.evaluate(ASIDE) == [], "on a phone tables do not scroll either"
 
 
 def test_the_first_stop_of_the_keyboard_is_the_way_to_the_content(browser: Any, folder: Path) -> None:
@@ -158,6 +162,7 @@ def test_an_exported_contract_asks_for_nothing_and_fits_wherever_it_is_read(brow
         page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
         assert [url for url in asked if not url.startswith("data:")] == [file.as_uri()]
         assert page.evaluate("document.documentElement.scrollWidth") == width
+        assert page.evaluate(ASIDE) == []
         found = Axe().run(page).response["violations"]
         assert [(each["id"], each["nodes"][0]["html"]) for each in found] == []
         context.close()

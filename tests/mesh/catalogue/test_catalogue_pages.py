@@ -8,11 +8,15 @@ import json
 import re
 from datetime import timedelta
 from pathlib import PurePosixPath
+from types import SimpleNamespace
+from typing import Any
 from urllib.parse import unquote
 
+import duckdb
 import pytest
 
 from mesh.catalogue import Site, gather
+from mesh.catalogue.queries import sample_queries
 from mesh.session import Mesh
 from tests.mesh.catalogue.conftest import ADDRESS, HOSTILE
 from tests.mesh.catalogue.outline import Outline
@@ -142,6 +146,35 @@ def test_sample_queries_run_and_name_no_column_above_internal(mesh: Mesh) -> Non
     finally:
         connection.close()
     assert found == {"A few rows of orders": [(1,), (2,)], "How many rows of lines": [(2,)]}
+
+
+def test_the_inside_of_a_column_is_told_found_and_makes_the_column_as_confidential(pages: dict[str, str]) -> None:
+    rows = Outline(pages["shop/bills.html"]).rows
+    assert ["place", "object", "no", "restricted", ""] in rows
+    assert ["place.street", "VARCHAR", "no", "restricted", "Where to."] in rows
+    (data,) = [code for kind, code in Outline(pages["index.html"]).code if kind == "script" and code.startswith("[")]
+    bills = next(entry for entry in json.loads(data) if entry["p"] == "shop/bills")
+    assert ["column-bills.place", "place.street", "Where to."] in bills["c"]
+
+
+def test_sample_queries_leave_out_what_holds_a_restricted_field(mesh: Mesh) -> None:
+    """`place` is internal by its own word; the street in it is not."""
+    contract = mesh.project.product("shop/bills").contract
+    release: Any = SimpleNamespace(
+        tables=("bills",), views=("shop.bills_v2",), columns={"bills": ("bill_id", "place", "paid")}
+    )  # fmt: skip
+    with duckdb.connect() as connection:
+        connection.execute("create schema shop")
+        connection.execute("create table shop.bills_v2 (bill_id bigint, place struct(street varchar), paid date)")
+        (query,) = sample_queries(connection, contract, release)
+    assert query.sql == "select\n    bill_id\nfrom shop.bills_v2\nlimit 10"
+
+
+def test_owners_are_listed_with_all_their_products(pages: dict[str, str]) -> None:
+    index = Outline(pages["index.html"])
+    assert "owner-shop-data-team" in index.ids()
+    assert [link for link in index.links() if link.endswith(".html")].count(PAGE) == 2
+    assert "../index.html#owner-shop-data-team" in Outline(pages[PAGE]).links()
 
 
 def test_the_same_state_gives_the_same_bytes(mesh: Mesh, pages: dict[str, str]) -> None:
