@@ -95,7 +95,7 @@ def test_a_retired_major_says_why_it_is_gone_and_offers_no_query(life: Life) -> 
     )
     assert "There is nothing to query: no release is served." in told
     assert "mesh run" not in told, "it is not to be built again"
-    assert rows(life.retired["index.html"])["orders_v1"][2:6] == ["1.1.0 retired", "–", "–", "never"]
+    assert rows(life.retired["index.html"])["orders_v1"][2:6] == ["1.1.0 retired", "–", "–", "no more"]
     assert f"Other majors{OLDER} (1.1.0, retired)" in text(life.retired[NEWER_PAGE])
 
 
