@@ -16,7 +16,8 @@ from typing import Any
 
 from mesh.catalogue.gathering import Catalogue, Entry
 from mesh.catalogue.picture import picture
-from mesh.contract import ServiceLevel, not_executed
+from mesh.contract import Contract, ServiceLevel, not_executed
+from mesh.contract.service import AGES, of_the_release
 
 TEMPLATES = Path(__file__).parent / "templates"
 INDEX, COLUMNS = "index.html", "columns.html"
@@ -53,6 +54,9 @@ class Site:
             root="../",
             entry=entry,
             results=results,
+            # An age is told by when the next release is due: the page itself does not get older.
+            levels={result.level: result for result in entry.levels if not of_the_release(result.level)},
+            ruled={level for level in entry.contract.sla if _ruled(entry.contract, level)},
             releases=entry.records[:RELEASES_SHOWN],
             picture=picture(self.catalogue, entry),
             pages=pages,
@@ -133,6 +137,13 @@ def _about(entry: Entry) -> Mapping[str, str]:
     given = entry.contract.odcs.description
     parts = {name: getattr(given, name, None) for name in ("purpose", "usage", "limitations")} if given else {}
     return {name: " ".join(str(text).split()) for name, text in parts.items() if text}
+
+
+def _ruled(contract: Contract, level: ServiceLevel) -> bool:
+    """True for a level that is a rule of the audit."""
+    if level.name in AGES:
+        return level.column is not None
+    return any((rule.kind, rule.columns) == (level.name, (level.column,)) for rule in contract.rules)
 
 
 def _number(value: int | None) -> str:
