@@ -53,7 +53,8 @@ def probed(mesh: Mesh, instance: dg.DagsterInstance, domain: str, cursor: str | 
             if before.get(name) != evaluation.passed:
                 instance.report_runless_asset_event(evaluation)
     failed = [f"{each.product} ({each.view or 'the mesh'}: {each.error})" for each in seen if not each.ok]
-    told = f"Cannot be read: {', '.join(failed)}." if failed else f"{len(seen)} products could be read."
+    told = f"{len(seen) - len(failed)} of {len(seen)} products could be read"
+    told += f", not {', '.join(failed)}." if failed else "."
     return told, json.dumps(after)
 
 

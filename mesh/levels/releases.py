@@ -6,7 +6,7 @@ who promises a release a day promises news, and a day without any is a gap, whoe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 
@@ -35,10 +35,10 @@ def judge_age(level: ServiceLevel, records: Sequence[Release], now: datetime) ->
         records: of one product, oldest first.
     """
     assert level.age is not None
-    made = published(records)
-    if not made:
+    releases = [record for record in records if record.kind == "release"]
+    if not releases:
         return LevelResult(level, "not measured", None, "There is no release yet.")
-    age = now - made[-1]
+    age = _end(records, now) - _at(releases[-1])
     return LevelResult(
         level,
         "failed" if age > level.age else "passed",
@@ -47,20 +47,28 @@ def judge_age(level: ServiceLevel, records: Sequence[Release], now: datetime) ->
     )
 
 
-def judge_frequency(level: ServiceLevel, records: Sequence[Release], now: datetime) -> LevelResult:
+def judge_frequency(
+    level: ServiceLevel,
+    records: Sequence[Release],
+    now: datetime,
+    promised: Callable[[Release], bool] = lambda release: True,
+) -> LevelResult:
     """The gaps between releases that ended in the window, and the one since the newest once it is too long.
 
     Args:
         records: of one product, oldest first. One that is retired owes nothing after its end.
+        promised: whether a release was under a contract that promised as much. Asked of the release before a gap that
+            is too long: what nobody had promised was not missed.
     """
     assert level.age is not None
-    made, allowed = published(records), allowed_gap(level)
-    if not made:
+    releases, allowed = [record for record in records if record.kind == "release"], allowed_gap(level)
+    if not releases:
         return LevelResult(level, "not measured", None, "There is no release yet.")
     start = now - max(WINDOW, PERIODS * level.age)
-    gaps = [later - earlier for earlier, later in pairwise(made) if later >= start]
-    open_gap = _end(records, now) - made[-1]
-    lasting = open_gap > allowed
+    found = [(a, _at(b) - _at(a)) for a, b in pairwise(releases) if _at(b) >= start]
+    open_gap = _end(records, now) - _at(releases[-1])
+    gaps = [gap for before, gap in found if gap <= allowed or promised(before)]
+    lasting = open_gap > allowed and promised(releases[-1])
     if lasting:
         gaps.append(open_gap)
     if not gaps:
@@ -77,14 +85,13 @@ def judge_frequency(level: ServiceLevel, records: Sequence[Release], now: dateti
     )
 
 
-def published(records: Sequence[Release]) -> list[datetime]:
-    """When releases were published, oldest first."""
-    return [record.published_at for record in records if record.kind == "release" and record.published_at is not None]
+def _at(release: Release) -> datetime:
+    assert release.published_at is not None, "a release of the history is committed"
+    return release.published_at
 
 
 def _end(records: Sequence[Release], now: datetime) -> datetime:
-    last = records[-1]
-    return last.published_at if last.kind == "retired" and last.published_at is not None else now
+    return _at(records[-1]) if records[-1].kind == "retired" else now
 
 
 def _counted(missed: int, gaps: int) -> str:

@@ -220,8 +220,8 @@ def unavailable_events(
             product=contract.name,
             at=outage.began,
             subject=f"{contract.name}: less available than promised",
-            text=f"{contract.name} could not be read {_moment(outage.began)} ({outage.error}). It is less available than "
-            f"promised: {missed.message}",
+            text=f"{contract.name} could not be read {_moment(outage.began)} ({outage.error}), and is less available "
+            f"than promised: {missed.message}",
             release=release,
             contract_version=contract.version,
             commands=(f"mesh probe {contract.name}", f"mesh product {contract.name}"),
