@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -114,7 +115,7 @@ def product(key: ProductKey, as_json: Json = False) -> None:
     listing(columns if len(contract.tables) == 1 else facts["columns"], as_json=False, title="Columns", empty="")
     console.print()
     if facts["service_levels"]:
-        listing(facts["service_levels"], as_json=False, title="Service levels", empty="")
+        show_levels(facts["service_levels"])
         console.print()
     listing(facts["releases"], as_json=False, title="Releases", empty="No release yet: `mesh run`.")
 
@@ -199,6 +200,12 @@ def level_row(result: LevelResult) -> dict[str, Any]:
         "observed": result.observed,
         "said": result.message,
     }
+
+
+def show_levels(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Service levels for people: the bare number that was observed stands in the sentence."""
+    shown = [{name: value for name, value in row.items() if name != "observed"} for row in rows]
+    listing(shown, as_json=False, title="Service levels", empty="")
 
 
 def _releases(mesh: Any, key: str) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from mesh.commands.products import level_row
+from mesh.commands.products import level_row, show_levels
 from mesh.console import listing, screen
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _show(found: Checked) -> None:
     console = screen()
     if found.levels:
         console.print()
-        listing([level_row(result) for result in found.levels], as_json=False, title="Service levels", empty="")
+        show_levels([level_row(result) for result in found.levels])
     if found.not_executed:
         console.print("\nNot executed:")
         for place, why in found.not_executed:
