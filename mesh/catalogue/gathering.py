@@ -51,8 +51,8 @@ class Entry:
     majors: tuple[str, ...]
     usage: tuple[Usage, ...]
     queries: tuple[Query, ...]
-    levels: tuple[LevelResult, ...]
-    judged_at: datetime | None
+    levels: tuple[LevelResult, ...] = ()
+    judged_at: datetime | None = None
 
     @property
     def contract(self) -> Contract:

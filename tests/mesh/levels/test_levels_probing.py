@@ -165,6 +165,21 @@ def test_the_window_of_a_contract_counts(shop: Shop) -> None:
         assert [result.status for result in found if result.level.name == "availability"] == [status]
 
 
+@pytest.mark.parametrize(
+    ("promise", "status"),
+    [("value: 2, unit: d", "failed"), ("value: 24, unit: h", "failed"), ("value: 12, unit: h", "not measured")],
+)
+def test_a_stricter_frequency_is_not_held_against_releases_from_before_it(
+    served: Shop, promise: str, status: str
+) -> None:
+    """The contract that the release has sealed tells what was promised when the gap began."""
+    text = CONTRACT + LEVELS.replace("frequency, value: 1, unit: d", f"frequency, {promise}")
+    contract = parse_contract(text.encode(), served.contract.path)
+    later = datetime.now(UTC) + timedelta(days=3)
+    found = judge_levels(served.mesh.postgres, served.mesh.history(), contract, later)
+    assert [result.status for result in found if result.level.name == "frequency"] == [status]
+
+
 def test_the_newest_outage_is_the_last_run_of_failed_probes(shop: Shop) -> None:
     postgres = shop.mesh.postgres
     assert newest_outage(postgres, KEY, NOW) is None
