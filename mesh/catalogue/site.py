@@ -8,8 +8,9 @@ from typing import Any
 from mesh.catalogue.gathering import Catalogue, Entry
 from mesh.catalogue.picture import picture
 from mesh.catalogue.rendering import POLICY, about, anchor, render
-from mesh.contract import not_executed
+from mesh.contract import Contract, ServiceLevel, not_executed
 from mesh.contract.evolution.nested import inside
+from mesh.contract.service import AGES, of_the_release
 
 __all__ = ["COLUMNS", "INDEX", "POLICY", "Site"]
 
@@ -62,6 +63,9 @@ class Site:
             results=results,
             rules=sorted(entry.contract.rules, key=lambda rule: rule.id not in broken),
             broken=sum(rule.id in broken for rule in entry.contract.rules),
+            # An age is told by when the next release is due: the page itself does not get older.
+            kept={result.level: result for result in entry.levels if not of_the_release(result.level)},
+            ruled={level for level in entry.contract.sla if _ruled(entry.contract, level)},
             releases=entry.records[:RELEASES_SHOWN],
             picture=picture(self.catalogue, entry),
             pages=pages,
@@ -105,3 +109,10 @@ class Site:
             }
             for entry in self.catalogue.entries.values()
         ]
+
+
+def _ruled(contract: Contract, level: ServiceLevel) -> bool:
+    """True for a level that is a rule of the audit."""
+    if level.name in AGES:
+        return level.column is not None
+    return any((rule.kind, rule.columns) == (level.name, (level.column,)) for rule in contract.rules)

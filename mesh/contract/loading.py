@@ -18,7 +18,7 @@ from mesh.contract.nested import nested_rules
 from mesh.contract.quality import quality_rules
 from mesh.contract.reading import Document, Path_, read_document
 from mesh.contract.relations import relationship_rules
-from mesh.contract.service import freshness_rules, service_levels
+from mesh.contract.service import check_availability_window, freshness_rules, service_levels
 from mesh.errors import ContractError, NotFound
 
 # The pattern of semver.org, without build metadata: two builds of one contract are the same contract.
@@ -101,6 +101,7 @@ def parse_contract(content: bytes, file: Path) -> Contract:
     limit = custom.get("quarantineLimitPercent", 10)
     if isinstance(limit, bool) or not isinstance(limit, int | float) or not 0 <= limit <= 100:
         document.fail(("customProperties",), "`quarantineLimitPercent` must be a number.", "0 to 100")
+    check_availability_window(document, custom)
     tables = _tables(document, odcs)
     levels = service_levels(document, odcs.slaProperties, tables)
     rules = [rule for table in tables.values() for rule in table.rules]

@@ -1,4 +1,4 @@
-"""What a contract says and no audit holds, told instead of dropped."""
+"""What a contract says and neither an audit nor a look at the service holds, told instead of dropped."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mesh.contract.columns import executed_option
 from mesh.contract.expectation import is_great_expectations
 from mesh.contract.model import Contract
 from mesh.contract.reading import field_name
-from mesh.contract.service import AGES, holds_retention
+from mesh.contract.service import AGES, holds_retention, judged_in_service
 
 REASONS = {
     "servers": "the mesh knows where its tables are",
@@ -22,10 +22,10 @@ REASONS = {
     "context": "for people and assistants to read",
 }
 LEVEL_REASONS = {
-    "frequency": "the time between releases: `mesh releases` shows it, one snapshot does not hold it",
-    "availability": "measured where the product is served, not in a snapshot",
-    "throughput": "measured where the product is served, not in a snapshot",
-    "errorRate": "measured where the product is served, not in a snapshot",
+    "frequency": "no rule: it needs a number above 0 and a `unit` of time, such as 1 d",
+    "availability": "no rule: it needs a number up to 100 and `unit: percent`",
+    "throughput": "not measured: readers take the data files at their own pace",
+    "errorRate": "not measured: how reads of the mesh's own end is the level `availability`",
     "generalAvailability": "a date for people to read",
     "endOfSupport": "a date for people to read",
     "endOfLife": "`mesh retire` refuses before that date; no snapshot holds it",
@@ -43,7 +43,7 @@ COLUMN_REASONS = {
 
 
 def not_executed(contract: Contract) -> list[tuple[str, str]]:
-    """Every part of a contract that promises something which no rule checks: (place, why).
+    """Every part of a contract that promises something which nothing checks: (place, why).
 
     Purely descriptive text (descriptions, tags, business names, examples, definitions) is not listed.
     """
@@ -62,13 +62,11 @@ def _found(contract: Contract) -> Iterator[tuple[str, str]]:
             if not holds_retention(level, tables):
                 why = "no rule: it needs a length of time and, as `element`, a column of dates or timestamps"
                 yield f"slaProperties[{i}] {level.name}", why
-        elif level.name not in AGES:
+        elif level.name not in AGES and not judged_in_service(level):
             yield (
                 f"slaProperties[{i}] {level.name}",
                 LEVEL_REASONS.get(level.name, "no rule of the mesh is known for it"),
             )
-        elif level.column is None:
-            yield f"slaProperties[{i}] {level.name}", "the age of the release, which the orchestration watches"
     for i, given in enumerate(odcs.slaProperties or ()):
         if given.schedule:
             yield f"slaProperties[{i}].schedule", "rules run at every audit"

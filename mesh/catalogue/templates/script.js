@@ -1,6 +1,6 @@
 "use strict";
 
-// Says that a product is late: the page itself knows no time but that of its releases.
+// Says that a product is late: the page itself knows no time but those of its releases and probes.
 for (const time of document.querySelectorAll("time[data-due]")) {
   if (new Date(time.dateTime) < new Date()) {
     const late = document.createElement("strong");

@@ -51,7 +51,10 @@ columns: [orders.amount]
 
 def hostile_shop(folder: Path, host: str) -> Shop:
     """The mesh, nothing released yet."""
-    level = "slaProperties: [{property: freshness, value: 24, unit: h}]\n"
+    level = (
+        "slaProperties:\n  - {property: freshness, value: 24, unit: h}\n  - {property: frequency, value: 1, unit: d}\n"
+        "  - {property: availability, value: 99, unit: percent}\n"
+    )
     contract = CONTRACT.replace("Orders and their lines.", f"'{QUOTED}'") + level
     contract = contract.replace(
         "      - name: amount\n",

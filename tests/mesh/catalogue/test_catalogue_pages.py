@@ -101,7 +101,16 @@ def test_a_product_shows_its_releases_and_how_its_rules_went(pages: dict[str, st
     assert ["1", moment[0], "4", "0", "1.0.0", "passed", source, ""] in rows
     assert ["orders.amount.minimum", "amount is 0 or more.", "nothing is published", "kept"] in rows
     assert ["amount", "INTEGER", "no", "internal", HOSTILE] in rows
-    assert ["freshness", "24 hours", "the product", ""] in rows
+    due = f"next release due by {shop.mesh.history().newest[KEY].published_at + timedelta(hours=24):%Y-%m-%d %H:%M} UTC"
+    assert ["freshness", "24 hours", "the product", due, ""] in rows
+    [frequency] = [row for row in rows if row[0] == "frequency"]
+    assert re.fullmatch(
+        r"kept The only gap between releases was not longer than 1 day \(and 10 % grace\); the longest .* s. "
+        r"next release due by .* UTC",
+        frequency[3],
+    )
+    never = "No probe in the last 30 days: `mesh up` probes by itself, `mesh probe shop/orders` once."
+    assert ["availability", "99 percent", "the product", f"not measured yet: {never}", ""] in rows
 
 
 def test_lineage_says_what_is_copied_computed_and_not_traced(pages: dict[str, str]) -> None:
