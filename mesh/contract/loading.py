@@ -156,8 +156,6 @@ def _tables(document: Document, odcs: OpenDataContractStandard) -> dict[str, Tab
 
 def _table(document: Document, path: Path_, given: SchemaObject, tables: frozenset[str]) -> Table:
     name = str(given.name)
-    if given.physicalName not in (None, name):
-        document.fail((*path, "physicalName"), "A published table has the name of the contract.", f"`{name}`, or none")
     if not given.properties:
         document.fail(path, f"The table `{name}` has no columns.", "at least one entry in `properties`")
     columns: dict[str, Column] = {}
