@@ -14,8 +14,16 @@ from mesh.contract.model import NONE_FAIL, Column, Kind, Rule
 from mesh.contract.predicates import FORMATS, literal, quoted
 from mesh.contract.reading import Document, Path_
 from mesh.contract.types import (
-    FAMILIES, INTEGER_FORMATS, LOGICAL_TYPES, duckdb_type, family, is_duckdb_nested, logical_type_of, nested_type,
-    normal_type, vector_type,
+    FAMILIES,
+    INTEGER_FORMATS,
+    LOGICAL_TYPES,
+    duckdb_type,
+    family,
+    is_duckdb_nested,
+    logical_type_of,
+    nested_type,
+    normal_type,
+    vector_type,
 )  # fmt: skip
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")

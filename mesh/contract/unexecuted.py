@@ -174,6 +174,9 @@ def _quality(place: str, entries: Iterable[DataQuality] | None) -> Iterator[tupl
             if getattr(given, key):
                 yield f"{here}.{key}", why
         if given.severity and given.severity not in SEVERITIES and given.type != "text":
-            yield f"{here}.severity", f"handled as {OTHER_SEVERITIES.get(given.severity.lower(), given.severity.lower())}"
+            yield (
+                f"{here}.severity",
+                f"handled as {OTHER_SEVERITIES.get(given.severity.lower(), given.severity.lower())}",
+            )
         if given.unit and given.type not in (None, "library"):
             yield f"{here}.unit", "for people to read: the number is that of the rule itself"

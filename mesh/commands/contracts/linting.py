@@ -13,7 +13,7 @@ import typer
 if TYPE_CHECKING:
     from mesh.contract.findings import Finding
 
-GITHUB = {"error": "error", "warning": "warning", "waived": "notice", "note": "notice"}
+GITHUB = {"error": "error", "warning": "warning", "waived": "notice"}
 
 
 def register(contract: typer.Typer) -> None:
@@ -34,7 +34,7 @@ def lint(
 ) -> None:
     """Check contract files against the Open Data Contract Standard and the mesh's policies. Fails on errors only.
 
-    Of files that are named, what they say and no audit holds is told too, as notes.
+    Of files that are named, what they say and no audit holds is told too, as notes (not to github).
     """
     from mesh.contract.linting import contract_files, lint_file, lint_project
     from mesh.contract.policies import load_policies
@@ -48,7 +48,7 @@ def lint(
     else:
         found = lint_project(root, policies, schema_only=schema_only)
     if not schema_only:
-        found = _with_rules(found, linted, notes=bool(files))
+        found = _with_rules(found, linted, notes=bool(files) and shape != "github")
     count = len(linted)
     told = {"text": _text, "json": _json, "github": _github}[shape](found, count)
     if told:
