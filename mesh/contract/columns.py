@@ -181,16 +181,12 @@ def _nested_type(
     document: Document, path: Path_, given: SchemaProperty, children: tuple[Column, ...], inner: Column | None
 ) -> str | None:
     """The type that the inside of a column gives it, against which a declared one is held; None: there is no inside."""
-    derived: str | None = None
-    if children:
-        derived = f"STRUCT({', '.join(f'{quoted(child.name)} {child.physical_type}' for child in children)})"
-    elif inner is not None:
-        derived = f"{inner.physical_type}[]"
-    elif given.map is not None and given.map.key is not None and given.map.value is not None:
+    derived = inside_type(children, inner)
+    if derived is None and given.map is not None and given.map.key is not None and given.map.value is not None:
         key = read_column(document, (*path, "map", "key"), given.map.key, items=True)
         value = read_column(document, (*path, "map", "value"), given.map.value, items=True)
         derived = f"MAP({key.physical_type}, {value.physical_type})"
-    elif given.logicalType == "vector":
+    elif derived is None and given.logicalType == "vector":
         derived = vector_type(given.logicalTypeOptions or {})
     if derived is not None:
         derived = nested_type(derived)
@@ -206,6 +202,13 @@ def _nested_type(
         what = f"`{declared}` is not the type of what stands inside." if derived else f"DuckDB knows no `{declared}`."
         document.fail((*path, "physicalType"), what, f"{derived or 'a type of DuckDB'}, JSON, or no physicalType")
     return known
+
+
+def inside_type(children: tuple[Column, ...], items: Column | None) -> str | None:
+    """The SQL type of an object with these fields, or of an array of these items."""
+    if children:
+        return f"STRUCT({', '.join(f'{quoted(child.name)} {child.physical_type}' for child in children)})"
+    return None if items is None else f"{items.physical_type}[]"
 
 
 def column_rules(document: Document, path: Path_, table: str, column: Column) -> Iterator[Rule]:

@@ -13,7 +13,7 @@ from mesh.contract.model import Contract
 from mesh.contract.quality import OTHER_SEVERITIES
 from mesh.contract.reading import field_name
 from mesh.contract.service import AGES, holds_retention
-from mesh.contract.types import SHAPES, is_duckdb_nested, vector_type
+from mesh.contract.types import SHAPES, is_duckdb_nested, normal_type, vector_type
 
 REASONS = {
     "servers": "the mesh knows where its tables are",
@@ -117,6 +117,8 @@ def _column(place: str, column: SchemaProperty) -> Iterator[tuple[str, str]]:
         value = getattr(column, name)
         if value and (name, value) not in (("semanticType", "column"), ("physicalName", column.name)):
             yield f"{place}.{name}", why
+    if (column.properties or column.items) and normal_type(column.physicalType or "") == "JSON":
+        yield f"{place}.physicalType", "inside of JSON types are not held: a value of another type counts as missing"
     if _is_of_another_engine(column):
         yield f"{place}.physicalType", "no type of DuckDB: the column has the type of what stands inside"
     if column.map:
@@ -170,6 +172,8 @@ def _quality(place: str, entries: Iterable[DataQuality] | None) -> Iterator[tupl
             yield here, "text is for people; write it as a library or sql rule to have it checked"
         elif given.type == "custom" and not is_great_expectations(given.engine):
             yield here, f"rules of the engine {given.engine} are not run"
+        if given.metric and given.type not in (None, "library"):
+            yield f"{here}.metric", f"the rule is of type {given.type}: the metric is not counted"
         for key, why in QUALITY_REASONS.items():
             if getattr(given, key):
                 yield f"{here}.{key}", why

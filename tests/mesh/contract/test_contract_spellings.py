@@ -94,6 +94,7 @@ def test_a_rule_of_v3_0_that_has_no_metric_is_refused_at_its_line() -> None:
 TYPES = {
     "{name: c, physicalType: varchar(18)}": ("string", "VARCHAR"),
     "{name: c, physicalType: int4}": ("integer", "INTEGER"),
+    "{name: c, physicalType: BigSerial}": ("integer", "BIGINT"),
     "{name: c, physicalType: 'numeric(9, 2)'}": ("number", "DECIMAL(9,2)"),
     "{name: c, logicalType: date, physicalType: TIMESTAMP}": ("timestamp", "TIMESTAMP"),
     "{name: c, logicalType: date, physicalType: timestamp_ntz}": ("timestamp", "TIMESTAMP"),
@@ -185,6 +186,22 @@ def test_a_query_may_name_table_and_column_in_every_way_of_the_standard(query: s
     ]
 
 
+def test_a_query_may_write_its_own_names_in_any_case() -> None:
+    query = "with Late as (select * from ORDERS) select count(*) from late"
+    contract = parse("{name: note, logicalType: string}", quality=f"{{type: sql, query: {query}, mustBe: 0}}")
+    assert rule(contract).arguments["query"] == query
+
+
+def test_a_metric_beside_a_query_is_told_as_not_counted() -> None:
+    """The schema of the standard takes both; the type says which of them is the rule."""
+    quality = "{type: sql, metric: rowCount, query: select count(*) from orders, mustBe: 0}"
+    contract = parse("{name: note, logicalType: string}", quality=quality)
+    assert rule(contract).kind == "sql"
+    assert not_executed(contract) == [
+        ("schema[0].quality[0].metric", "the rule is of type sql: the metric is not counted")
+    ]
+
+
 def test_a_missing_value_among_the_valid_ones_changes_nothing() -> None:
     column = "{{name: c, logicalType: string, quality: [{{metric: invalidValues, mustBe: 0, arguments: {}}}]}}"
     with_null, without = (parse(column.format(f"{{validValues: [{v}]}}")) for v in ("'', null, n/a", "'', n/a"))
@@ -216,9 +233,7 @@ def test_what_is_no_length_of_time_makes_no_freshness(value: str) -> None:
 
 
 def test_what_a_suite_of_great_expectations_writes_beside_an_expectation_is_taken() -> None:
-    text = (
-        '{"type": "expect_column_to_exist", "kwargs": {"column": "c"}, "meta": {}, "id": "a", "severity": "info"}'
-    )
+    text = '{"type": "expect_column_to_exist", "kwargs": {"column": "c"}, "meta": {}, "id": "a", "severity": "info"}'
     contract = parse("{name: c, logicalType: date}",
                      quality=f"{{type: custom, engine: great_expectations, implementation: '{text}'}}")  # fmt: skip
     assert rule(contract).arguments == {"type": "expect_column_to_exist", "kwargs": {"column": "c"}}
