@@ -121,7 +121,7 @@ def read_column(document: Document, path: Path_, given: SchemaProperty, *, items
     if logical == "number" and "format" in options:
         document.choose((*path, "logicalTypeOptions", "format"), options["format"], ("f32", "f64"))
     children, inner = _inside(document, path, given)
-    physical = _nested_type(document, path, given, children, inner)
+    physical = None if logical in FAMILIES else _nested_type(document, path, given, children, inner)
     if physical is None:
         own = given.physicalType if logical in FAMILIES else None
         physical = normal_type(own) if own else duckdb_type(logical, options)
@@ -193,7 +193,7 @@ def _nested_type(
         if derived is None:
             document.fail(path, "The types inside this column make no type of DuckDB.", "types that DuckDB knows")
     declared = given.physicalType
-    if declared is None or not is_duckdb_nested(declared) or given.logicalType in FAMILIES:
+    if declared is None or not is_duckdb_nested(declared):
         return derived
     if normal_type(declared) == "JSON":
         return "JSON"
