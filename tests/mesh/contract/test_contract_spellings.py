@@ -237,3 +237,9 @@ def test_what_a_suite_of_great_expectations_writes_beside_an_expectation_is_take
     contract = parse("{name: c, logicalType: date}",
                      quality=f"{{type: custom, engine: great_expectations, implementation: '{text}'}}")  # fmt: skip
     assert rule(contract).arguments == {"type": "expect_column_to_exist", "kwargs": {"column": "c"}}
+
+
+def test_all_that_a_mesh_needs_and_a_contract_lacks_is_told_at_once() -> None:
+    text = HEAD.format(version="v3.1.0").replace("domain: shop\n", "").replace("dataProduct: orders\n", "")
+    found = lint_content((text + "      - {name: c, logicalType: date}\n").encode(), Path("c.yaml"))
+    assert [(one.field, one.what) for one in found] == [("domain", "This is missing, as is `dataProduct`.")]
