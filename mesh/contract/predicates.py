@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from mesh.contract.types import ITEMS
+from mesh.contract.types import ITEMS, family
 
 if TYPE_CHECKING:
     from mesh.contract.model import Rule
@@ -90,6 +90,9 @@ def _failing(rule: Rule, value: str, path: tuple[str, ...], depth: int, *, paren
 def _test(rule: Rule, column: str) -> str | None:
     given = rule.arguments
     logical = str(given.get("logicalType", "string"))
+    if family(str(given.get("physicalType", ""))) in ("UUID", "ENUM") and rule.kind != "nullValues":
+        # The rules of text are asked of its text: a UUID has no length, and is compared with nothing but UUIDs.
+        column = f"cast({column} as varchar)"
     match rule.kind:
         case "nullValues":
             return f"({column} is null)"

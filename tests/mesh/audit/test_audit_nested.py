@@ -234,3 +234,33 @@ def test_rules_inside_of_json_are_held_as_inside_of_a_struct(lake: Lake) -> None
         ("schema[0].properties[0].physicalType", why),
         ("schema[0].properties[1].items.properties[0].physicalType", why),
     ]
+
+
+def test_rules_of_text_are_held_of_a_uuid(lake: Lake) -> None:
+    """The standard has no logical type of its own for it, so a UUID is a string that may carry every rule of one."""
+    terms = contract(
+        """
+- name: orders
+  properties:
+    - name: id
+      logicalType: string
+      physicalType: UUID
+      required: true
+      logicalTypeOptions: {minLength: 1, maxLength: 35, pattern: '^a', format: uuid}
+      quality:
+        - {metric: missingValues, arguments: {missingValues: ['', n/a]}, mustBe: 0}
+        - {metric: invalidValues, arguments: {validValues: [a0000000-0000-4000-8000-000000000000, other]}, mustBe: 0}
+"""
+    )
+    rows = "('a0000000-0000-4000-8000-000000000000'), ('b0000000-0000-4000-8000-000000000000'), (null)"
+    lake.build(terms, orders=rows)
+    assert {result.rule_id: (result.status, result.failing_rows) for result in lake.audit(terms).results} == {
+        "orders.schema": ("passed", None),
+        "orders.id.required": ("failed", 1),
+        "orders.id.minLength": ("passed", 0),
+        "orders.id.maxLength": ("failed", 2),
+        "orders.id.pattern": ("failed", 1),
+        "orders.id.format": ("passed", 0),
+        "orders.id.missingValues": ("passed", 0),
+        "orders.id.invalidValues": ("failed", 1),
+    }
