@@ -6,6 +6,7 @@ releases, how often the product could be read) is judged from the release histor
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
@@ -36,6 +37,8 @@ UNITS = {
     "w": 604800, "week": 604800, "weeks": 604800, "mo": 2678400, "month": 2678400, "months": 2678400,
     "y": 31536000, "yr": 31536000, "year": 31536000, "years": 31536000,
 }  # fmt: skip
+DURATION = re.compile(r"P(?=.)(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?=.)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?")
+DURATION_SECONDS = (UNITS["y"], UNITS["mo"], UNITS["w"], UNITS["d"], UNITS["h"], UNITS["m"], 1)
 
 
 def service_levels(
@@ -55,29 +58,40 @@ def _level(document: Document, i: int, given: ServiceLevelAgreementProperty, tab
     by_lower = {known.lower(): known for known in (*LONG_NAMES.values(), "freshness")}
     name = by_lower.get(name.lower(), name)
     table, column = _element(document, i, given.element, tables, one=name in AGES)
-    number = isinstance(given.value, int | float) and not isinstance(given.value, bool)
+    age = _age(given)
     if name in AGES:
-        if not number or float(given.value) <= 0:
-            document.fail((*path, "value"), f"`{name}` must be a length of time.", "a number above 0")
-        document.choose((*path, "unit") if given.unit else path, given.unit, UNITS)
+        number = isinstance(given.value, int | float) and not isinstance(given.value, bool)
+        if (number and float(given.value) <= 0) or not (number or age):
+            what = f"`{name}` must be a length of time."
+            document.fail((*path, "value"), what, "a number above 0 with a `unit`, or an ISO 8601 duration such as P1D")
+        if number:
+            document.choose((*path, "unit") if given.unit else path, given.unit, UNITS)
         # Without a column it is the age of the release.
         kind = tables[str(table)].column(column).logical_type if column else None
         if column is not None and kind not in ("date", "timestamp"):
             document.fail((*path, "element"), f"`{column}` is a {kind} and tells no time.", "a date or timestamp")
-    seconds = UNITS.get(given.unit or "")
     return ServiceLevel(
         name=name,
         value=given.value,
         unit=given.unit,
         table=table,
         column=column,
-        age=_age(float(given.value) * seconds) if number and seconds else None,
+        age=age,
         description=given.description or "",
     )
 
 
-def _age(seconds: float) -> timedelta | None:
-    return timedelta(seconds=seconds) if abs(seconds) < 1e12 else None
+def _age(given: ServiceLevelAgreementProperty) -> timedelta | None:
+    """The length of time that a value and its unit say, or an ISO 8601 duration says alone."""
+    value, seconds = given.value, UNITS.get(given.unit or "")
+    if isinstance(value, str) and given.unit is None:
+        found = DURATION.fullmatch(value.strip())
+        parts = [float(part) for part in found.groups(default="0")] if found else []
+        length = sum(part * each for part, each in zip(parts, DURATION_SECONDS, strict=False))
+        return timedelta(seconds=length) if 0 < length < 1e12 else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or seconds is None:
+        return None
+    return timedelta(seconds=value * seconds) if abs(value * seconds) < 1e12 else None
 
 
 def _element(
