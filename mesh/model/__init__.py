@@ -15,6 +15,7 @@ from mesh.model.calibration import Bands, Calibration, fit_bands
 from mesh.model.context import ContractRef, ReleaseRef, TrainingContext, fingerprint
 from mesh.model.definition import Label, ModelDefinition, Split
 from mesh.model.derived import Made, Making, maker
+from mesh.model.fairness import GroupFigure, group_figures
 from mesh.model.frame import LABEL, RelationFor, scoring_frame, training_frame
 from mesh.model.metrics import Metric, evaluate
 from mesh.model.reading import load_definition
@@ -30,6 +31,7 @@ __all__ = [
     "Calibration",
     "ColumnReport",
     "ContractRef",
+    "GroupFigure",
     "Label",
     "LoadedModel",
     "Made",
@@ -49,6 +51,7 @@ __all__ = [
     "find_registered",
     "fingerprint",
     "fit_bands",
+    "group_figures",
     "load_bundle",
     "load_champion",
     "load_definition",
