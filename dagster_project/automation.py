@@ -24,6 +24,7 @@ from mesh import errors
 from mesh.contract.service import holds_frequency
 from mesh.ingest import arriving, landing_state
 from mesh.lake import newest_snapshot
+from mesh.model import Ledger
 from mesh.project import Domain, Product
 from mesh.session import Mesh
 
@@ -150,7 +151,8 @@ def look(
         return "A `mesh run` is at work."
     sources = sources_of(mesh, name, [table for product in products for table in product.raw_tables])
     state = landing_state(sources, mesh.settings.landing_dir)
-    now = [state.digest, newest_snapshot(mesh.postgres)]
+    # A champion that was promoted or rolled back leaves no trace in the lake, but what it scored is out of date.
+    now = [state.digest, newest_snapshot(mesh.postgres), Ledger(mesh.postgres).newest()]
     if now == seen.planned:
         return seen.told
     if clock() - state.touched < SETTLED_SECONDS:

@@ -18,8 +18,10 @@ STEPS = (
     "publish.before_commit",
     "publish.committed",
     "train.trained",
+    "model.recorded",
     "train.registered",
     "score.scored",
+    "derive.made",
 )
 
 

@@ -17,9 +17,12 @@ from mesh.model.definition import Label, ModelDefinition, Split
 from mesh.model.derived import Made, Making, maker
 from mesh.model.fairness import GroupFigure, group_figures
 from mesh.model.frame import LABEL, RelationFor, scoring_frame, training_frame
+from mesh.model.gates import Gate, Verdict
+from mesh.model.ledger import Ledger, ModelEvent, Standing
 from mesh.model.metrics import Metric, evaluate
 from mesh.model.reading import load_definition
-from mesh.model.registry import RegisteredModel, Version, champion, find_registered, load_champion, register, versions
+from mesh.model.registration import RegisteredModel, find_registered, register
+from mesh.model.registry import Registry, Version, champion, load_champion, registered_name, versions
 from mesh.model.report import ColumnReport, read_columns
 from mesh.model.scoring import score
 from mesh.model.tracking import prepare_tracking
@@ -31,19 +34,25 @@ __all__ = [
     "Calibration",
     "ColumnReport",
     "ContractRef",
+    "Gate",
     "GroupFigure",
     "Label",
+    "Ledger",
     "LoadedModel",
     "Made",
     "Making",
     "Metric",
     "ModelDefinition",
+    "ModelEvent",
     "RegisteredModel",
+    "Registry",
     "RelationFor",
     "ReleaseRef",
     "Split",
+    "Standing",
     "TrainedModel",
     "TrainingContext",
+    "Verdict",
     "Version",
     "champion",
     "describe",
@@ -59,6 +68,7 @@ __all__ = [
     "prepare_tracking",
     "read_columns",
     "register",
+    "registered_name",
     "score",
     "scoring_frame",
     "train",

@@ -42,7 +42,7 @@ class TrainedModel:
 
     `metrics` and `parts` are keyed by split (`train`, `validation`, `test`); those of `validation` are of trees that
     had not learned those rows. `importance` is the gain per feature, summing to 1; `columns` tells of every column of
-    the input; `test_truth` and `test_probability` are the later rows, for plots.
+    the input; `test_truth` and `test_probability` are the later rows, for plots, and `test_rows` these rows themselves.
     """
 
     model: LoadedModel
@@ -55,6 +55,7 @@ class TrainedModel:
     selection: Selection
     test_truth: Floats = field(repr=False, compare=False)
     test_probability: Floats = field(repr=False, compare=False)
+    test_rows: pa.Table = field(repr=False, compare=False)
 
 
 def train(
@@ -123,6 +124,7 @@ def train(
         selection=chosen,
         test_truth=truth[test],
         test_probability=probability[test],
+        test_rows=ordered.slice(test.start),
     )
 
 
