@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import dagster as dg
 import duckdb
@@ -27,8 +28,10 @@ from mesh.model import (
     champion,
     find_registered,
     fingerprint,
+    measure,
     prepare_tracking,
     read_columns,
+    read_groups,
     register,
     score,
     scoring_frame,
@@ -114,6 +117,9 @@ def _train(
     table = training_frame(connection, definition, relation_for=relation_for)
     population = scoring_frame(connection, definition, relation_for=relation_for)
     trained = train(definition, table, around, population=population)
+    groups = read_groups(connection, definition, relation_for=relation_for)
+    if groups is not None:
+        trained = replace(trained, fairness=measure(trained, definition, population, groups, around.threads))
     reached("train.trained", definition.output)
     return register(trained, definition, around)
 

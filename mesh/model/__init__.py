@@ -13,11 +13,13 @@ Importing this package imports neither LightGBM nor MLflow; what needs them load
 from mesh.model.bundle import LoadedModel, load_bundle, write_bundle
 from mesh.model.calibration import Bands, Calibration, fit_bands
 from mesh.model.context import ContractRef, ReleaseRef, TrainingContext, fingerprint
-from mesh.model.definition import Label, ModelDefinition, Split
+from mesh.model.definition import Groups, Label, ModelDefinition, Split
 from mesh.model.derived import Made, Making, maker
 from mesh.model.fairness import GroupFigure, group_figures
 from mesh.model.frame import LABEL, RelationFor, scoring_frame, training_frame
+from mesh.model.groups import Fairness, measure, read_groups
 from mesh.model.metrics import Metric, evaluate
+from mesh.model.proxies import Proxy
 from mesh.model.reading import load_definition
 from mesh.model.registry import RegisteredModel, Version, champion, find_registered, load_champion, register, versions
 from mesh.model.report import ColumnReport, read_columns
@@ -31,13 +33,16 @@ __all__ = [
     "Calibration",
     "ColumnReport",
     "ContractRef",
+    "Fairness",
     "GroupFigure",
+    "Groups",
     "Label",
     "LoadedModel",
     "Made",
     "Making",
     "Metric",
     "ModelDefinition",
+    "Proxy",
     "RegisteredModel",
     "RelationFor",
     "ReleaseRef",
@@ -56,8 +61,10 @@ __all__ = [
     "load_champion",
     "load_definition",
     "maker",
+    "measure",
     "prepare_tracking",
     "read_columns",
+    "read_groups",
     "register",
     "score",
     "scoring_frame",

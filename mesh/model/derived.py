@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mesh.errors import ModelError
 from mesh.model.context import TrainingContext
-from mesh.model.definition import ROLES, ModelDefinition
+from mesh.model.definition import FAIRNESS, ROLES, ModelDefinition
 
 if TYPE_CHECKING:
     import duckdb
@@ -51,4 +51,8 @@ def maker(role: str) -> Maker:
     Raises:
         ModelError: there is none.
     """
+    if role == FAIRNESS:
+        from mesh.model.fairness_table import make_fairness
+
+        return make_fairness
     raise ModelError(f"No product of a model has the role {role}. Allowed: {', '.join(ROLES)}.")

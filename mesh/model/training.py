@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
+    from mesh.model.groups import Fairness
+
     Floats = npt.NDArray[np.float64]
 
 
@@ -42,7 +44,8 @@ class TrainedModel:
 
     `metrics` and `parts` are keyed by split (`train`, `validation`, `test`); those of `validation` are of trees that
     had not learned those rows. `importance` is the gain per feature, summing to 1; `columns` tells of every column of
-    the input; `test_truth` and `test_probability` are the later rows, for plots.
+    the input; `test_keys`, `test_truth` and `test_probability` are the later rows, for plots and groups; `fairness` is
+    there once groups were measured (see `mesh.model.groups`).
     """
 
     model: LoadedModel
@@ -55,6 +58,8 @@ class TrainedModel:
     selection: Selection
     test_truth: Floats = field(repr=False, compare=False)
     test_probability: Floats = field(repr=False, compare=False)
+    test_keys: Any = field(repr=False, compare=False, default=())
+    fairness: Fairness | None = field(repr=False, compare=False, default=None)
 
 
 def train(
@@ -123,6 +128,7 @@ def train(
         selection=chosen,
         test_truth=truth[test],
         test_probability=probability[test],
+        test_keys=ordered.column(definition.key).slice(test.start),
     )
 
 

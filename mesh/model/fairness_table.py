@@ -1,0 +1,144 @@
+"""The product of the role `fairness`: how the published scores treat groups, as aggregates that point at nobody.
+
+A flag rate is of all scores. What needs a truth is of the rows that are later than everything the model learned from,
+as it knows the answer on the others. Time to a decision runs from the model's time column to the first time the label
+was known. Counts are rounded to the nearest 5, and a figure on too few rows is not told at all.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mesh.errors import ModelError
+from mesh.model.definition import ModelDefinition
+from mesh.model.derived import Made, Making
+from mesh.model.fairness import MEDIAN_DAYS, GroupFigure, group_figures
+from mesh.model.frame import _labels_sql as labels_sql
+from mesh.model.frame import quote
+from mesh.model.groups import KEY, read_groups
+from mesh.model.split import TEST
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ROUNDED_TO = 5
+TIMES = ("DATE", "TIMESTAMP")
+
+
+def make_fairness(making: Making) -> Made:
+    """One row per model version, protected column, group and figure.
+
+    Raises:
+        ModelError: there are no scores, or they are of a version whose training is not on record.
+    """
+    definition, con = making.definition, making.con
+    groups = read_groups(con, definition, relation_for=making.relation_for)
+    if groups is None or definition.groups is None:
+        raise ModelError(f"{definition.model}: fairness needs groups to compare. Name them under `groups`.")
+    scores = making.relation_for(definition.output)
+    versions = con.execute(f"select distinct model_name, model_version from {scores}").fetchall()
+    if len(versions) != 1:
+        raise ModelError(f"{definition.output} holds scores of {len(versions)} model versions. Allowed: one.")
+    name, version = (str(value) for value in versions[0])
+    first = _first_unseen(making.context.tracking_uri, name, version)
+    con.register("_groups", groups)
+    try:
+        rows = con.execute(_sql(making, definition), {"first": first}).to_arrow_table()
+    finally:
+        con.unregister("_groups")
+    found = group_figures(
+        rows.column("flagged").to_numpy(),
+        rows.select(list(definition.groups.columns)),
+        truth=rows.column("truth").to_numpy(),
+        days=rows.column("days").to_numpy(),
+        least_rows=definition.groups.least_rows,
+    )
+    table = _table(found, definition.groups.least_rows, name, version, first)
+    judged = [one for one in found if one.judged]
+    details = {
+        "model_name": name, "model_version": version, "truth_from": first, "figures": len(found),
+        "judged": len(judged), "differing": sum(one.differs for one in judged),
+    }  # fmt: skip
+    return Made(table, details)
+
+
+def _first_unseen(tracking_uri: str, name: str, version: str) -> str:
+    """The time of the first row that the version was measured on and did not learn from."""
+    from mlflow.exceptions import MlflowException
+
+    from mesh.model.tracking import prepare_tracking
+
+    client = prepare_tracking(tracking_uri)
+    try:
+        return str(client.get_run(client.get_model_version(name, version).run_id).data.params[f"{TEST}_first"])
+    except (MlflowException, KeyError) as error:
+        raise ModelError(f"{name} version {version}: MLflow does not know which rows it learned from.") from error
+
+
+def _sql(making: Making, definition: ModelDefinition) -> str:
+    """One row per score: `flagged`, `truth` and `days` (NaN where there is none), and the groups."""
+    label, relation_for = definition.label, making.relation_for
+    given = relation_for(definition.input)
+    time, key = f"i.{quote(definition.time)}", quote(definition.key)
+    described = making.con.execute(f"describe select {quote(definition.time)} from {given}").fetchall()
+    kind = str(described[0][1])
+    days, decided = "cast('nan' as double)", "select null as _decided_key, null as decided_at where false"
+    if label.known_at and kind.startswith(TIMES):
+        decided = f"""
+            select cast({quote(label.key)} as varchar) as _decided_key,
+                min(cast({quote(label.known_at)} as timestamp)) as decided_at
+            from {relation_for(label.product or definition.input)} group by all"""
+        days = f"coalesce(date_diff('second', cast({time} as timestamp), d.decided_at) / 86400.0, 'nan')"
+    listed = ", ".join(f"g.{quote(column)}" for column in (definition.groups.columns if definition.groups else ()))
+    return f"""
+        with labels as ({labels_sql(definition, relation_for)}), decided as ({decided})
+        select
+            s.flagged,
+            case when {time} >= cast($first as {kind}) then coalesce(cast(l._label as double), 'nan') else 'nan' end
+                as truth,
+            cast({days} as double) as days,
+            {listed}
+        from {relation_for(definition.output)} as s
+        join {given} as i on s.{key} = i.{key}
+        left join labels as l on l._label_key = cast(s.{key} as varchar)
+        left join decided as d on d._decided_key = cast(s.{key} as varchar)
+        left join _groups as g on g.{KEY} = cast(s.{key} as varchar)
+        order by s.{key}
+    """
+
+
+def _table(figures: tuple[GroupFigure, ...], least: int, name: str, version: str, first: str) -> pa.Table:
+    import pyarrow as pa
+
+    def told(one: GroupFigure, value: float | None) -> float | None:
+        return None if value is None else round(value, 1 if one.figure == MEDIAN_DAYS else 4)
+
+    def count(rows: int) -> int | None:
+        return None if rows < least else ROUNDED_TO * round(rows / ROUNDED_TO)
+
+    records: list[dict[str, Any]] = [
+        {
+            "model_name": name,
+            "model_version": version,
+            "attribute": one.column,
+            "group_name": one.group,
+            "figure": one.figure,
+            "group_rows": count(one.rows),
+            "group_share": None if one.rows < least else round(one.share, 3),
+            "sample_rows": count(one.n),
+            "value": told(one, one.value),
+            "low": told(one, one.low),
+            "high": told(one, one.high),
+            "rest_value": told(one, one.rest),
+            "ratio_to_rest": None if one.ratio is None else round(one.ratio, 3),
+            "p_value": one.p,
+            "p_adjusted": one.p_adjusted,
+            "verdict": one.verdict,
+            "truth_from": first,
+        }
+        for one in figures
+    ]
+    numbers = ("group_share", "value", "low", "high", "rest_value", "ratio_to_rest", "p_value", "p_adjusted")
+    kinds = {**dict.fromkeys(numbers, pa.float64()), **dict.fromkeys(("group_rows", "sample_rows"), pa.int64())}
+    names = list(records[0])
+    return pa.Table.from_pylist(records, pa.schema([(column, kinds.get(column, pa.string())) for column in names]))
