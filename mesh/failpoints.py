@@ -20,6 +20,7 @@ STEPS = (
     "train.trained",
     "train.registered",
     "score.scored",
+    "derive.made",
 )
 
 

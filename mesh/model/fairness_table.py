@@ -41,9 +41,11 @@ def make_fairness(making: Making) -> Made:
         raise ModelError(f"{definition.output} holds scores of {len(versions)} model versions. Allowed: one.")
     name, version = (str(value) for value in versions[0])
     first = _first_unseen(making.context.tracking_uri, name, version)
+    sql = _sql(making, definition)
+    given = {"first": first} | ({"as_of": None} if "$as_of" in sql else {})
     con.register("_groups", groups)
     try:
-        rows = con.execute(_sql(making, definition), {"first": first}).to_arrow_table()
+        rows = con.execute(sql, given).to_arrow_table()
     finally:
         con.unregister("_groups")
     found = group_figures(

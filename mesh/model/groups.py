@@ -77,19 +77,22 @@ def measure(
     import pyarrow.compute as pc
 
     assert definition.groups is not None
-    card = trained.model.card
+    card, least = trained.model.card, definition.groups.least_rows
     matrix = encode(population, card.features)
     margins = np.asarray(trained.model.booster.predict(matrix, raw_score=True, num_threads=threads))
-    keys = pc.cast(population.column(definition.key), pa.string())
-    told = groups.take(pc.index_in(keys, value_set=groups.column(KEY).combine_chunks())).drop_columns([KEY])
-    places = np.asarray(pc.index_in(pc.cast(trained.test_keys, pa.string()), value_set=_array(keys)))
+    told = groups_of(groups, population.column(definition.key))
+    keys = pc.cast(population.column(definition.key), pa.string()).combine_chunks()
+    later = pc.cast(trained.test_rows.column(definition.key), pa.string())
     truth = np.full(population.num_rows, np.nan)
-    truth[places] = trained.test_truth
-    figures = group_figures(card.bands.flagged(margins), told, truth=truth, least_rows=definition.groups.least_rows)
-    return Fairness(figures, proxies(card.features, matrix, margins, told, definition.groups.least_rows))
+    truth[np.asarray(pc.index_in(later, value_set=keys))] = trained.test_truth
+    figures = group_figures(card.bands.flagged(margins), told, truth=truth, least_rows=least)
+    return Fairness(figures, proxies(card.features, matrix, margins, told, least))
 
 
-def _array(column: Any) -> Any:
+def groups_of(groups: pa.Table, keys: Any) -> pa.Table:
+    """The groups of rows by their keys, in their order; missing where `groups` does not know a key."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
-    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    known = groups.column(KEY).combine_chunks()
+    return groups.take(pc.index_in(pc.cast(keys, pa.string()), value_set=known)).drop_columns([KEY])

@@ -44,8 +44,8 @@ class TrainedModel:
 
     `metrics` and `parts` are keyed by split (`train`, `validation`, `test`); those of `validation` are of trees that
     had not learned those rows. `importance` is the gain per feature, summing to 1; `columns` tells of every column of
-    the input; `test_keys`, `test_truth` and `test_probability` are the later rows, for plots and groups; `fairness` is
-    there once groups were measured (see `mesh.model.groups`).
+    the input; `test_truth` and `test_probability` are the later rows, for plots, and `test_rows` these rows themselves;
+    `fairness` is there once groups were measured (see `mesh.model.groups`).
     """
 
     model: LoadedModel
@@ -58,7 +58,7 @@ class TrainedModel:
     selection: Selection
     test_truth: Floats = field(repr=False, compare=False)
     test_probability: Floats = field(repr=False, compare=False)
-    test_keys: Any = field(repr=False, compare=False, default=())
+    test_rows: pa.Table = field(repr=False, compare=False)
     fairness: Fairness | None = field(repr=False, compare=False, default=None)
 
 
@@ -128,7 +128,7 @@ def train(
         selection=chosen,
         test_truth=truth[test],
         test_probability=probability[test],
-        test_keys=ordered.column(definition.key).slice(test.start),
+        test_rows=ordered.slice(test.start),
     )
 
 
