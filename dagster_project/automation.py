@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
@@ -20,8 +21,10 @@ from dagster_project.plan import Step, plan_wave, sources_of
 from dagster_project.resources import process_mesh
 from dagster_project.selection import assets_of
 from mesh import errors
+from mesh.contract.service import holds_frequency
 from mesh.ingest import arriving, landing_state
 from mesh.lake import newest_snapshot
+from mesh.model import Ledger
 from mesh.project import Domain, Product
 from mesh.session import Mesh
 
@@ -43,8 +46,12 @@ FINAL = {
 }  # fmt: skip
 """Errors that the same inputs would give again."""
 
-CRONS = {"h": "0 * * * *", "d": "0 5 * * *", "w": "0 5 * * 1", "m": "0 5 1 * *"}
-"""When a product that promises a frequency is looked at, by the first letter of its unit; UTC."""
+DAY = timedelta(days=1)
+CRONS = (
+    (28 * DAY, "monthly", "0 5 1 * *"), (7 * DAY, "weekly", "0 5 * * 1"), (DAY, "daily", "0 5 * * *"),
+    (timedelta(0), "hourly", "0 * * * *"),
+)  # fmt: skip
+"""When a product is looked at that promises a release at least every so often; UTC."""
 
 
 @dataclass
@@ -91,13 +98,13 @@ def _sensor(name: str) -> dg.SensorDefinition:
 
 def _schedules(domain: Domain) -> list[dg.ScheduleDefinition]:
     """One schedule per frequency that contracts of the domain promise."""
-    by_cron: dict[str, list[Product]] = {}
+    found: dict[tuple[str, str], list[Product]] = {}
     for product in domain.products:
         for level in product.contract.sla:
-            if level.name == "frequency" and level.unit and level.unit[0] in CRONS:
-                by_cron.setdefault(CRONS[level.unit[0]], []).append(product)
-    words = {CRONS["h"]: "hourly", CRONS["d"]: "daily", CRONS["w"]: "weekly", CRONS["m"]: "monthly"}
-    return [_schedule(domain.name, words[cron], cron, products) for cron, products in by_cron.items()]
+            if holds_frequency(level) and level.age is not None:
+                word, cron = next((word, cron) for length, word, cron in CRONS if level.age >= length)
+                found.setdefault((word, cron), []).append(product)
+    return [_schedule(domain.name, word, cron, products) for (word, cron), products in found.items()]
 
 
 def _schedule(domain: str, word: str, cron: str, products: Sequence[Product]) -> dg.ScheduleDefinition:
@@ -144,7 +151,8 @@ def look(
         return "A `mesh run` is at work."
     sources = sources_of(mesh, name, [table for product in products for table in product.raw_tables])
     state = landing_state(sources, mesh.settings.landing_dir)
-    now = [state.digest, newest_snapshot(mesh.postgres)]
+    # A champion that was promoted or rolled back leaves no trace in the lake, but what it scored is out of date.
+    now = [state.digest, newest_snapshot(mesh.postgres), Ledger(mesh.postgres).newest()]
     if now == seen.planned:
         return seen.told
     if clock() - state.touched < SETTLED_SECONDS:

@@ -50,7 +50,8 @@ def derived_asset(product: Product, definition: ModelDefinition, role: str) -> d
                 came = tuple(ColumnLineage(column.name, (), NOT_TRACED) for column in table.columns)
                 details = {"engine": "model", "role": role, **made.details}
                 engine = Engine(context.run.run_id, time.perf_counter() - started, details, {table.name: came})
-                found = finish(opened, connection, product, plan.inputs(opened, connection, product, at), engine)
+                made_from = plan.inputs(opened, connection, product, at, scored_by=made.scored_by)
+                found = finish(opened, connection, product, made_from, engine)
         facts = {name: value for name, value in made.details.items() if isinstance(value, str | int | float)}
         return dg.MaterializeResult(
             metadata={"dagster/row_count": made.table.num_rows, "snapshot": found.snapshot, **facts}

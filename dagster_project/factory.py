@@ -24,6 +24,7 @@ from dagster_project.notifying import notification_sensor
 from dagster_project.publishing import published_assets
 from dagster_project.raw import raw_assets
 from dagster_project.resources import MeshResource, process_mesh
+from dagster_project.serving import level_checks, probing_sensor
 from dagster_project.transform import transform_assets
 
 
@@ -46,8 +47,11 @@ def domain_definitions(name: str) -> dg.Definitions:
     sensors, schedules = automation(mesh, domain)
     platform = dg.Definitions(
         assets=assets,
-        asset_checks=[audit_checks(product) for product in domain.products],
-        sensors=[*sensors, notification_sensor(name)],
+        asset_checks=[
+            *(audit_checks(product) for product in domain.products),
+            *(checks for product in domain.products if (checks := level_checks(product)) is not None),
+        ],
+        sensors=[*sensors, notification_sensor(name), *([probing_sensor(name)] if domain.products else [])],
         schedules=schedules,
         resources={"mesh": MeshResource()},
         # A process per step would cost seconds each; a step here is a fraction of one.

@@ -19,15 +19,19 @@ from mesh.lake import INPUTS, LAKE, create_schema, current_snapshot
 from mesh.model import (
     ColumnReport,
     ContractRef,
+    Ledger,
     LoadedModel,
     ModelDefinition,
     RegisteredModel,
+    Registry,
     RelationFor,
     ReleaseRef,
     TrainingContext,
+    Verdict,
     champion,
     find_registered,
     fingerprint,
+    groups_of,
     measure,
     prepare_tracking,
     read_columns,
@@ -38,8 +42,11 @@ from mesh.model import (
     train,
     training_frame,
 )
+from mesh.model.gates import FAILED, NOT_JUDGED
 from mesh.project import Product
 from mesh.session import Mesh
+
+PROMOTION_GATES = "promotion_gates"
 
 
 def model_assets(product: Product, definition: ModelDefinition) -> list[dg.AssetsDefinition]:
@@ -48,8 +55,10 @@ def model_assets(product: Product, definition: ModelDefinition) -> list[dg.Asset
 
 
 def _model_asset(product: Product, definition: ModelDefinition) -> dg.AssetsDefinition:
+    key = model_key(product.domain, definition.model)
+
     @dg.asset(
-        key=model_key(product.domain, definition.model),
+        key=key,
         deps=[published(key) for key in definition.products],
         description=f"{definition.description}\n\nTrained on published releases, measured on later rows, registered "
         f"in MLflow as `{product.domain}.{definition.model}`.",
@@ -58,6 +67,13 @@ def _model_asset(product: Product, definition: ModelDefinition) -> dg.AssetsDefi
         tags={"domain": product.domain, "layer": "model"},
         owners=owners(product),
         op_tags={"domain": product.domain},
+        check_specs=[
+            dg.AssetCheckSpec(
+                PROMOTION_GATES,
+                asset=key,
+                description="The version that was trained passes every gate of its definition, so it may be champion.",
+            )
+        ],
     )
     def model(context: dg.AssetExecutionContext, mesh: MeshResource) -> dg.MaterializeResult:
         opened = mesh.mesh
@@ -67,6 +83,7 @@ def _model_asset(product: Product, definition: ModelDefinition) -> dg.AssetsDefi
             around = training_context(opened, product, definition, at, context.run.run_id)
             registered = find_registered(definition, around) or _train(opened, connection, definition, around)
         reached("train.registered", product.key)
+        standing = Ledger(opened.postgres).standing(registered.name)
         context.log.info(f"{registered.name} version {registered.version} {registered.decision}: {registered.reason}")
         return dg.MaterializeResult(
             metadata={
@@ -75,13 +92,52 @@ def _model_asset(product: Product, definition: ModelDefinition) -> dg.AssetsDefi
                 "decision": f"{registered.decision}: {registered.reason}",
                 "mlflow_run": registered.run_id,
                 "reused": registered.reused,
+                "champion": str(standing.champion) if standing.champion else "none",
+                "gates": _gates(registered.verdicts),
                 "upstream_releases": [f"{name}@{ref.number}" for name, ref in around.releases.items()],
                 **{name: round(value, 4) for name, value in _test_metrics(around, registered.run_id).items()},
                 "columns": _columns(read_columns(around.tracking_uri, registered.run_id)),
-            }
+            },
+            check_results=[_gate_check(registered)],
         )
 
     return model
+
+
+def _gate_check(registered: RegisteredModel) -> dg.AssetCheckResult:
+    """Whether the version passed its gates; a warning, since the champion goes on scoring either way."""
+    failed = [one for one in registered.verdicts if one.verdict == FAILED or one.holds]
+    not_judged = [one.gate for one in registered.verdicts if one.verdict == NOT_JUDGED and not one.holds]
+    told = "; ".join(f"{one.gate} {one.verdict}: {one.told}" for one in failed) or registered.reason
+    return dg.AssetCheckResult(
+        check_name=PROMOTION_GATES,
+        passed=not failed,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"Version {registered.version} {registered.decision.replace('_', ' ')}: {told}",
+        metadata={
+            "version": registered.version,
+            "decision": registered.decision,
+            "failed": [one.gate for one in failed],
+            "not_judged": not_judged,
+            "look": f"mesh model {registered.name.replace('.', '/')}",
+        },
+    )
+
+
+def _gates(verdicts: Sequence[Verdict]) -> dg.TableMetadataValue:
+    head = [dg.TableColumn("gate"), dg.TableColumn("verdict"), dg.TableColumn("told"), dg.TableColumn("named")]
+    records = [
+        dg.TableRecord(
+            {
+                "gate": one.gate,
+                "verdict": one.verdict,
+                "told": one.told,
+                "named": "definition" if one.named else "stands in",
+            }
+        )
+        for one in verdicts
+    ]
+    return dg.TableMetadataValue(records, dg.TableSchema(head))
 
 
 def _columns(reports: Sequence[ColumnReport]) -> dg.TableMetadataValue:
@@ -118,10 +174,13 @@ def _train(
     population = scoring_frame(connection, definition, relation_for=relation_for)
     trained = train(definition, table, around, population=population)
     groups = read_groups(connection, definition, relation_for=relation_for)
-    if groups is not None:
-        trained = replace(trained, fairness=measure(trained, definition, population, groups, around.threads))
+    if groups is None:
+        reached("train.trained", definition.output)
+        return register(trained, definition, around)
+    trained = replace(trained, fairness=measure(trained, definition, population, groups, around.threads))
     reached("train.trained", definition.output)
-    return register(trained, definition, around)
+    later = groups_of(groups, trained.test_rows.column(definition.key)).to_pydict()
+    return register(trained, definition, around, groups=later)
 
 
 def _scores_asset(product: Product, definition: ModelDefinition) -> dg.AssetsDefinition:
@@ -166,7 +225,9 @@ def _scores_asset(product: Product, definition: ModelDefinition) -> dg.AssetsDef
                     copied,
                 )
                 engine = Engine(context.run.run_id, time.perf_counter() - started, details, came)
-                found = finish(opened, connection, product, plan.inputs(opened, connection, product, at), engine)
+                by = [(int(str(model.version)), model.sha256)]
+                made_from = plan.inputs(opened, connection, product, at, scored_by=by)
+                found = finish(opened, connection, product, made_from, engine)
         return dg.MaterializeResult(
             metadata={"dagster/row_count": scored.num_rows, "snapshot": found.snapshot, **facts}
         )
@@ -176,15 +237,20 @@ def _scores_asset(product: Product, definition: ModelDefinition) -> dg.AssetsDef
 
 def _test_metrics(around: TrainingContext, run_id: str) -> dict[str, float]:
     """The headline figures on later rows, as MLflow holds them, with the ends of their intervals."""
-    found = prepare_tracking(around.tracking_uri).get_run(run_id).data.metrics
+    from mlflow.exceptions import MlflowException
+
+    try:
+        found = prepare_tracking(around.tracking_uri).get_run(run_id).data.metrics
+    except MlflowException:
+        return {}  # the run was deleted; the model scores all the same
     headline = ("auc", "average_precision", "recall_at_capacity", "precision_at_capacity")
     names = [f"test_{name}{end}" for name in headline for end in ("", "_low", "_high")]
     return {name: found[name] for name in names if name in found}
 
 
 def _run_of(around: TrainingContext, model: LoadedModel) -> str:
-    client = prepare_tracking(around.tracking_uri)
-    return str(client.get_model_version(model.card.name, str(model.version)).run_id)
+    standing = Registry.of(around).standing(model.name)
+    return str(standing.registration(int(str(model.version))).evidence.get("run", ""))
 
 
 def training_context(
@@ -224,6 +290,7 @@ def training_context(
         fingerprint=fingerprint(definition, releases, ""),
         home=mesh.settings.home,
         threads=mesh.settings.threads,
+        ledger=Ledger(mesh.postgres),
     )
 
 

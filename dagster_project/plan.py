@@ -1,8 +1,8 @@
 """What a run has to do: which products are out of date, and why, without loading any engine.
 
-A candidate is a function of its *fingerprint*: contract, code, upstream releases and loaded source
-files. Equal to that of the newest release, there is nothing to do. (The newest, not the served one: after a
-rollback the product stays where it was put until something new arrives.)
+A candidate is a function of its *fingerprint*: contract, code, upstream releases and loaded source files; of scores,
+also the versions of the model that gave them. Equal to that of the newest release, there is nothing to do. (The newest,
+not the served one: after a rollback the product stays where it was put until something new arrives.)
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ import duckdb
 from dagster_project import dbt
 from mesh.ingest import Source, current_files, load_sources, pending_files
 from mesh.lake import LAKE
-from mesh.model import ModelDefinition, load_definition
+from mesh.model import Ledger, ModelDefinition, load_definition, registered_name
+from mesh.model.challengers import live
+from mesh.model.definition import CHALLENGERS
 from mesh.project import Product
-from mesh.release import History, InputRelease, refusal
+from mesh.release import History, InputRelease, Release, refusal
 from mesh.session import Mesh
 
 
@@ -45,6 +47,10 @@ class Step:
     action: Literal["build", "unchanged", "blocked"]
     why: str
     digest: str = ""
+
+
+Scorers = Sequence[tuple[int, str]]
+"""Versions of a model and the hashes of their bundles."""
 
 
 def models(mesh: Mesh, domain: str) -> dict[str, ModelDefinition]:
@@ -78,15 +84,25 @@ def sources_of(mesh: Mesh, domain: str, raw_tables: Collection[str]) -> tuple[So
     return tuple(s for s in sources(mesh.settings.project, domain) if s.into in raw_tables)
 
 
-def inputs(mesh: Mesh, connection: duckdb.DuckDBPyConnection, product: Product, snapshot: int) -> Inputs:
+def inputs(
+    mesh: Mesh,
+    connection: duckdb.DuckDBPyConnection,
+    product: Product,
+    snapshot: int,
+    scored_by: Scorers | None = None,
+) -> Inputs:
     """What a candidate built now, with its inputs pinned at `snapshot`, is made from.
 
     Args:
         connection: sees the lake as `lake`; reads the loaded files of the product's raw tables.
+        scored_by: the versions that scored it; default those that would now. Somebody may have promoted another one
+            in between.
     """
     served = mesh.history().at(snapshot).served
     releases = tuple(served[key].as_input() for key in product.inputs if key in served)
-    return Inputs(snapshot, releases, fingerprint(mesh, connection, product, releases, catalog=LAKE))
+    return Inputs(
+        snapshot, releases, fingerprint(mesh, connection, product, releases, catalog=LAKE, scored_by=scored_by)
+    )
 
 
 def fingerprint(
@@ -96,12 +112,13 @@ def fingerprint(
     releases: Sequence[InputRelease],
     *,
     catalog: str,
+    scored_by: Scorers | None = None,
 ) -> str:
     """The digest of contract, code, upstream releases and loaded files."""
     files = current_files(connection, product.domain, product.raw_tables, catalog=catalog)
     parts = {
         "contract": product.contract.hash,
-        "code": _code(mesh, product),
+        "code": _code(mesh, product, scored_by),
         "inputs": [str(release) + f"#{release.snapshot}" for release in releases],
         "files": [list(file) for file in files],
         "keys": mesh.keyring.active_id if product.raw_tables else None,
@@ -191,10 +208,34 @@ def _step(
         return build("its contract changed")
     old = {str(release) for release in newest.inputs}
     renewed = [str(release) for release in releases if str(release) not in old]
-    return build(f"{', '.join(renewed)} is new" if renewed else "its code changed")
+    return build(f"{', '.join(renewed)} is new" if renewed else _moved(mesh, product, newest))
 
 
-def _code(mesh: Mesh, product: Product) -> str:
+def _moved(mesh: Mesh, product: Product, newest: Release) -> str:
+    """What changed about a product whose contract and inputs did not."""
+    definition = models(mesh, product.domain).get(product.key)
+    made = derived(mesh, product.domain).get(product.key)
+    if definition is not None:
+        now = ", ".join(str(version) for version, _ in scorers(mesh, product.domain, definition))
+        if now and now != newest.details.get("model_version"):
+            return f"version {now} of {definition.model} is champion"
+    elif made is not None and made[1] == CHALLENGERS:
+        now = ", ".join(str(version) for version, _ in scorers(mesh, product.domain, *made)) or "none"
+        if now != newest.details.get("challengers"):
+            return f"challengers of {made[0].model}: {now}"
+    return "its code changed"
+
+
+def scorers(mesh: Mesh, domain: str, definition: ModelDefinition, role: str = "") -> Scorers:
+    """The versions of a model that score a product now, by the ledger's word: the champion, or those in shadow."""
+    standing = Ledger(mesh.postgres).standing(registered_name(definition, domain))
+    versions: Sequence[int] = () if standing.champion is None else (standing.champion,)
+    if role == CHALLENGERS:
+        versions = live(standing.challengers)
+    return tuple((version, standing.sha256[version]) for version in versions)
+
+
+def _code(mesh: Mesh, product: Product, scored_by: Scorers | None = None) -> str:
     """A digest of the code and configuration that turn a product's inputs into its tables."""
     definition = models(mesh, product.domain).get(product.key)
     made = derived(mesh, product.domain).get(product.key)
@@ -206,8 +247,11 @@ def _code(mesh: Mesh, product: Product) -> str:
     }
     if definition is not None:
         parts["model"] = definition.digest
+        parts["champion"] = scorers(mesh, product.domain, definition) if scored_by is None else scored_by
     elif made is not None:
         parts["model"], parts["role"] = made[0].digest, made[1]
+        if made[1] == CHALLENGERS:
+            parts["live"] = scorers(mesh, product.domain, *made) if scored_by is None else scored_by
     else:
         manifest = _manifest(mesh)
         tables = [table.name for table in product.contract.tables]

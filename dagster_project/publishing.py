@@ -10,7 +10,9 @@ from dagster_project.checks import audit_candidate
 from dagster_project.guard import values_kept_out
 from dagster_project.keys import candidate_key, owners, published_keys
 from dagster_project.resources import MeshResource
+from mesh.access.clearance import classified
 from mesh.contract import Column, Contract, Table
+from mesh.contract.service import of_the_release
 from mesh.errors import PublishRefused
 from mesh.project import Product
 from mesh.release import Release, find_audit, last_build, publish
@@ -126,10 +128,11 @@ def _column_schema(table: Table) -> dg.TableSchema:
 
 
 def _handling(column: Column) -> list[str]:
-    return [column.classification] if column.classification else []
+    word = classified(column)
+    return [word] if word else []
 
 
 def _freshness(contract: Contract) -> dg.FreshnessPolicy | None:
-    """The contract's freshness as Dagster watches it: time since the last publish."""
-    ages = [level.age for level in contract.sla if level.name == "freshness" and level.age is not None]
+    """The contract's age of a release as Dagster watches it: time since the last publish."""
+    ages = [level.age for level in contract.sla if of_the_release(level) and level.age is not None]
     return dg.FreshnessPolicy.time_window(fail_window=min(ages)) if ages else None

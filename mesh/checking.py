@@ -16,6 +16,7 @@ from mesh.audit import Audit, Candidate, audit, check_expectations, safe_message
 from mesh.contract import Contract, not_executed
 from mesh.errors import MeshError, NotFound, UsageError
 from mesh.lake import INPUTS, attach_inputs, reader
+from mesh.levels import LevelResult, judge_levels
 from mesh.release import find_build, last_build, parse_reference
 
 if TYPE_CHECKING:
@@ -58,10 +59,12 @@ class Checked:
     """What a check found.
 
     Attributes:
+        levels: how the service levels are kept that no snapshot holds; none of another consumer's terms.
         only_compiled: rules that Great Expectations has no words for; empty unless it was asked.
     """
 
     audit: Audit
+    levels: tuple[LevelResult, ...]
     not_executed: tuple[tuple[str, str], ...]
     with_gx: bool
     differing: tuple[Difference, ...] = ()
@@ -122,7 +125,8 @@ def check_contract(mesh: Mesh, source: Source, contract: Contract | None = None,
         except duckdb.Error as error:
             # from None: the engine's own text may repeat a value
             raise MeshError(f"{product.key} cannot be checked: {safe_message(error)}.") from None
-    return Checked(found, tuple(not_executed(terms)), with_gx, tuple(differing), tuple(only))
+    levels = () if contract else judge_levels(mesh.postgres, mesh.history(), terms, datetime.now(UTC))
+    return Checked(found, levels, tuple(not_executed(terms)), with_gx, tuple(differing), tuple(only))
 
 
 def _compared(candidate: Candidate, contract: Contract, found: Audit) -> tuple[list[Difference], list[str]]:

@@ -18,6 +18,7 @@ STEPS = (
     "publish.before_commit",
     "publish.committed",
     "train.trained",
+    "model.recorded",
     "train.registered",
     "score.scored",
     "derive.made",

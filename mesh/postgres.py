@@ -33,9 +33,18 @@ GOODBYE_SECONDS = 3
 
 # The mesh's own tables. A build says what a candidate was made from; an audit says what its contract found.
 # Both are append-only: a release quotes them, nothing updates them. A notification is one message to one address. The
-# access log says who saw values of rows; there the server itself refuses changes, since it is kept for those who were
-# not asked. Every statement may be run again: a mesh made before a table was added gets it at its next start.
-TABLES = ("mesh.build", "mesh.audit", "mesh.notification", "mesh.access_log", "mesh.usage")
+# access log says who saw values of rows, a probe how a promise to others was kept, a model event who made which
+# version champion and why; there the server itself refuses changes, since they are kept for those who were not asked.
+# Every statement may be run again: a mesh made before a table was added gets it at its next start.
+TABLES = (
+    "mesh.build",
+    "mesh.audit",
+    "mesh.notification",
+    "mesh.access_log",
+    "mesh.usage",
+    "mesh.probe",
+    "mesh.model_event",
+)
 SCHEMA = """
 create schema if not exists mesh;
 create table if not exists mesh.build (
@@ -71,10 +80,33 @@ create table if not exists mesh.access_log (
 create or replace view mesh.usage as
     select product, role, count(*) as looks, sum(rows_seen) as rows_seen, max(looked_at) as last_look
     from mesh.access_log group by product, role;
+-- One look at a published product as a consumer reads it: whether it could be read, never what was in it.
+create table if not exists mesh.probe (
+    id bigint generated always as identity primary key,
+    probed_at timestamptz not null default now(),
+    product text not null, release bigint not null, ms integer not null, ok boolean not null, view text, error text,
+    check (ok = (error is null))
+);
+create index if not exists probe_by_product on mesh.probe (product, probed_at);
+create table if not exists mesh.model_event (
+    id bigint generated always as identity primary key,
+    at timestamptz not null default now(),
+    model text not null, version integer not null check (version > 0), sha256 text not null,
+    kind text not null check (kind in ('registered', 'promoted', 'held', 'rolled_back', 'retired', 'restored')),
+    who text not null, why text not null, evidence jsonb not null
+);
+create index if not exists model_event_by_model on mesh.model_event (model, id);
+create unique index if not exists model_registered_once on mesh.model_event (model, version) where kind = 'registered';
 create or replace function mesh.refuse_change() returns trigger language plpgsql as
     $$ begin raise exception 'this table is append-only'; end $$;
 drop trigger if exists append_only on mesh.access_log;
 create trigger append_only before update or delete or truncate on mesh.access_log
+    for each statement execute function mesh.refuse_change();
+drop trigger if exists append_only on mesh.probe;
+create trigger append_only before update or delete or truncate on mesh.probe
+    for each statement execute function mesh.refuse_change();
+drop trigger if exists append_only on mesh.model_event;
+create trigger append_only before update or delete or truncate on mesh.model_event
     for each statement execute function mesh.refuse_change();
 """
 
@@ -354,5 +386,5 @@ def _prepare_catalog(cursor: Any, postgres: Postgres) -> None:
         f"grant select on all tables in schema public to {roles};"
         f"alter default privileges for role {owner} in schema public grant select on tables to {roles};"
         f"grant usage on schema mesh to {OBSERVER_ROLE};"
-        f"grant select on mesh.build, mesh.audit, mesh.usage to {OBSERVER_ROLE};"
+        f"grant select on mesh.build, mesh.audit, mesh.usage, mesh.probe, mesh.model_event to {OBSERVER_ROLE};"
     )

@@ -73,6 +73,15 @@ schema:
         classification: public
         logicalTypeOptions: {{minimum: 0}}
         customProperties: [{{property: severity, value: warning}}]
+      - name: parcel
+        logicalType: object
+        classification: public
+        properties:
+          - name: weight
+            logicalType: integer
+            logicalTypeOptions: {{minimum: 0}}
+            customProperties: [{{property: severity, value: warning}}]
+          - {{name: street, logicalType: string, classification: confidential}}
 customProperties: [{{property: quarantineLimitPercent, value: 60}}]
 roles:
   - {{role: visitor, access: read, customProperties: [{{property: clearance, value: public}}]}}
@@ -112,7 +121,7 @@ _FINE = ", ".join(["'fine'"] * len(CLASSIFICATIONS))
 _BAD = ", ".join(f"'{name} value'" for name in CLASSIFICATIONS)
 SAMPLES = f"('S1', {_FINE}, 1, 'shop/a.csv', 1), ('S2', {_BAD}, 2, '{SCRIPT}', 7), ('S3', {_FINE}, -3, '{SCRIPT}', 3)"
 PEOPLE = "('token 1', 'no address', 'shop/a.csv', 4), ('token 2', 'a@b.example', 'shop/a.csv', 5)"
-LINES = "(-1), (5)"
+LINES = "(-1, {'weight': 3, 'street': 'B'}), (5, {'weight': -2, 'street': 'A'})"
 
 
 @dataclass(frozen=True)

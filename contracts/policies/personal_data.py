@@ -1,6 +1,7 @@
 """What the law asks of a product that holds personal data (UK GDPR, Articles 5 and 6)."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from mesh.contract.policies import Column, Place, Policy, Terms, custom
 
@@ -21,7 +22,15 @@ PERIODS = ("d", "day", "days", "w", "week", "weeks", "month", "months", "y", "yr
 
 
 def is_personal(column: Column) -> bool:
-    return column.data.get("classification") in PERSONAL_LEVELS or bool(column.tags & PERSONAL_TAGS)
+    return any(level in PERSONAL_LEVELS for level in levels(column.data)) or bool(column.tags & PERSONAL_TAGS)
+
+
+def levels(data: dict[str, Any]) -> Iterator[object]:
+    """The classification of a column and of what has no name inside it: items of an array, key and value of a map."""
+    yield data.get("classification")
+    for inner in (data.get("items"), *(data.get("map") or {}).values()):
+        if isinstance(inner, dict):
+            yield from levels(inner)
 
 
 def holds_personal_data(contract: Terms) -> bool:

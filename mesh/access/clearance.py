@@ -3,18 +3,19 @@
     public < internal < confidential < restricted
 
 A column without a classification, or with a word of its own, counts as restricted: what nobody has looked at is not
-shown by mistake.
+shown by mistake. A column is shown or masked whole, so it is as confidential as the most confidential thing inside it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mesh.errors import UsageError
 
 if TYPE_CHECKING:
-    from mesh.contract.model import Contract
+    from mesh.contract.model import Column, Contract
 
 LEVELS = ("public", "internal", "confidential", "restricted")
 OPEN = "internal"
@@ -33,9 +34,27 @@ class Role:
 
 def covers(clearance: str, classification: str | None) -> bool:
     """True where a clearance (one of LEVELS) is enough for a column of this classification."""
-    wanted = (classification or "").strip().lower()
-    level = LEVELS.index(wanted) if wanted in LEVELS else len(LEVELS) - 1
-    return LEVELS.index(clearance) >= level
+    return LEVELS.index(clearance) >= _level(classification)
+
+
+def classified(column: Column) -> str | None:
+    """The classification that a column is handled by: its own, or that of a part of it at any depth, if stricter.
+
+    A part that says nothing is as confidential as what it stands in.
+    """
+    return max((column.classification, *_inside(column)), key=_level)
+
+
+def _inside(column: Column) -> Iterator[str]:
+    for part in column.parts:
+        if part.classification and part.classification.strip():
+            yield part.classification
+        yield from _inside(part)
+
+
+def _level(classification: str | None) -> int:
+    word = (classification or "").strip().lower()
+    return LEVELS.index(word) if word in LEVELS else len(LEVELS) - 1
 
 
 def roles(contract: Contract) -> tuple[Role, ...]:

@@ -19,6 +19,7 @@ from mesh.contract.expectation import is_great_expectations
 from mesh.contract.model import Contract, Rule
 from mesh.contract.predicates import quoted
 from mesh.contract.reading import Path_, read_document
+from mesh.errors import ContractError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +33,12 @@ def check_expectations(contract: Contract) -> None:
     Raises:
         ContractError: an expectation or an argument that Great Expectations does not know, at the rule's line.
     """
+    for error in refused_expectations(contract):
+        raise error
+
+
+def refused_expectations(contract: Contract) -> Iterator[ContractError]:
+    """Every `custom` rule that Great Expectations does not take; it is imported only where there is such a rule."""
     rules = [rule for rule in contract.rules if rule.kind == "expectation"]
     if not rules:
         return
@@ -40,7 +47,10 @@ def check_expectations(contract: Contract) -> None:
         problem = _problem(rule)
         if problem:
             what, allowed = problem
-            document.fail((*place, "implementation"), what, allowed)
+            try:
+                document.fail((*place, "implementation"), what, allowed)
+            except ContractError as error:
+                yield error
 
 
 def _places(odcs: OpenDataContractStandard) -> Iterator[Path_]:

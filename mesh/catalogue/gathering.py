@@ -13,7 +13,10 @@ from mesh.audit import Audit
 from mesh.catalogue.queries import Query, sample_queries
 from mesh.contract import Consumer, Contract, ServiceLevel
 from mesh.contract.consumers import folder, read_consumer
+from mesh.contract.service import holds_frequency, of_the_release
 from mesh.errors import ContractError
+from mesh.levels import LevelResult, judge_levels, last_probe
+from mesh.levels.releases import allowed_gap
 from mesh.lineage import Lineage
 from mesh.project import Domain, Product, Project
 from mesh.release import History, Release, find_audit
@@ -34,6 +37,8 @@ class Entry:
         audit: what each rule said of the served release.
         unreadable: files of consumers that are wrong, with what is wrong.
         majors: the products that are other major versions of this one.
+        levels: how the service levels were kept that are judged from releases and probes.
+        judged_at: when that was: at the product's newest release or probe, so that the same records give the same page.
     """
 
     product: Product
@@ -46,10 +51,28 @@ class Entry:
     majors: tuple[str, ...]
     usage: tuple[Usage, ...]
     queries: tuple[Query, ...]
+    levels: tuple[LevelResult, ...] = ()
+    judged_at: datetime | None = None
 
     @property
     def contract(self) -> Contract:
         return self.product.contract
+
+    @property
+    def retired(self) -> Release | None:
+        """The record of its end, where it was retired."""
+        newest = self.records[0] if self.records else None
+        return newest if newest is not None and newest.kind == "retired" else None
+
+    @property
+    def status(self) -> str:
+        """As its contract says, unless the mesh has retired it."""
+        return "retired" if self.retired else self.contract.status
+
+    @property
+    def end(self) -> str | None:
+        """The announced day after which it may be retired."""
+        return next((str(level.value) for level in self.contract.sla if level.name == "endOfLife"), None)
 
     @property
     def page(self) -> str:
@@ -67,8 +90,7 @@ class Entry:
     @property
     def freshness(self) -> ServiceLevel | None:
         """The shortest age that the newest release may have."""
-        ages = [level for level in self.contract.sla
-                if level.name in ("freshness", "latency") and level.age and not level.column]  # fmt: skip
+        ages = [level for level in self.contract.sla if of_the_release(level)]
         return min(ages, key=lambda level: (level.age is None, level.age), default=None)
 
     @property
@@ -78,6 +100,16 @@ class Entry:
         if self.served is None or level is None or level.age is None or newest is None or newest.published_at is None:
             return None
         return newest.published_at + level.age
+
+    @property
+    def dues(self) -> Mapping[ServiceLevel, datetime]:
+        """When the next release has to be there, by each level that says so."""
+        made = next((record.published_at for record in self.records if record.kind == "release"), None)
+        if self.served is None or made is None:
+            return {}
+        ages = {level: level.age for level in self.contract.sla if of_the_release(level) and level.age}
+        gaps = {level: allowed_gap(level) for level in self.contract.sla if holds_frequency(level)}
+        return {level: made + length for level, length in {**ages, **gaps}.items()}
 
 
 @dataclass(frozen=True)
@@ -131,14 +163,15 @@ def stamp(mesh: Mesh) -> str:
     with mesh.postgres.cursor() as cursor:
         cursor.execute(
             "select (select max(id) from mesh.audit), (select sum(looks) from mesh.usage), "
+            "(select max(id) from mesh.probe), "
             "to_regclass('public.ducklake_snapshot') is not null"
         )
-        audit, access, lake = cursor.fetchone()
+        audit, access, probe, lake = cursor.fetchone()
         snapshot = None
         if lake:
             cursor.execute("select max(snapshot_id) from ducklake_snapshot")
             (snapshot,) = cursor.fetchone()
-    digest.update(f"{audit} {access} {snapshot}".encode())
+    digest.update(f"{audit} {access} {probe} {snapshot}".encode())
     return digest.hexdigest()
 
 
@@ -152,10 +185,13 @@ def _entry(
     usage: Iterable[Usage],
 ) -> Entry:
     consumers, unreadable = _consumers(project, product)
+    records = history.of(product.key)
+    moments = [*(record.published_at for record in records[-1:]), last_probe(postgres, product.key)]
+    judged_at = max((moment for moment in moments if moment is not None), default=None)
     return Entry(
         product=product,
         served=served,
-        records=tuple(reversed(history.of(product.key))),
+        records=tuple(reversed(records)),
         audit=find_audit(postgres, product.key, served.snapshot, served.contract_hash) if served else None,
         consumers=consumers,
         unreadable=unreadable,
@@ -163,6 +199,8 @@ def _entry(
         majors=_majors(project, product),
         usage=tuple(each for each in usage if each.product == product.key),
         queries=tuple(queries),
+        levels=judge_levels(postgres, history, product.contract, judged_at) if judged_at else (),
+        judged_at=judged_at,
     )
 
 

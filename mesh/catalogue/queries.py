@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mesh.access.clearance import OPEN, covers
+from mesh.access.clearance import OPEN, classified, covers
 from mesh.contract import Column, Contract, Table
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def _written(contract: Contract, release: Release) -> Iterator[Query]:
             continue
         view = views[name]
         columns = [column for column in table.columns
-                   if column.name in release.columns[name] and covers(OPEN, column.classification)]  # fmt: skip
+                   if column.name in release.columns[name] and covers(OPEN, classified(column))]  # fmt: skip
         of = f" of {table.declared}" if len(release.tables) > 1 else ""
         key = [column for column in columns if column.primary_key_position]
         others = [column for column in columns if not column.primary_key_position]

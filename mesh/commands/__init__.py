@@ -1,13 +1,27 @@
-"""The platform's own commands: products, contracts, catalogue, lineage, failing rows, SQL, models, news, retiring."""
+"""The platform's own commands: products, contracts, catalogue, lineage, failing rows, probes, SQL, models, news."""
 
 import typer
 
-from mesh.commands import catalogue, contracts, failing, lineage, making, modelling, notices, products, query, retiring
+from mesh.commands import (
+    catalogue,
+    contracts,
+    failing,
+    lineage,
+    making,
+    modelling,
+    notices,
+    probing,
+    products,
+    query,
+    retiring,
+)
+
+PARTS = (products, contracts, catalogue, lineage, failing, notices, probing, query, modelling, making, retiring)
 
 __all__ = ["register"]
 
 
 def register(app: typer.Typer) -> None:
     """Add the platform's commands (an entry point of the group `mesh.commands`)."""
-    for part in (products, contracts, catalogue, lineage, failing, notices, query, modelling, making, retiring):
+    for part in PARTS:
         part.register(app)

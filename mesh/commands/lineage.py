@@ -35,7 +35,7 @@ def lineage(
     form: Annotated[Format, typer.Option("--format", help="`openlineage`: run events, one a line.")] = Format.text,
     out: Annotated[Path | None, typer.Option("--out", help="Write OpenLineage events to this file.")] = None,
     send: Annotated[
-        bool, typer.Option("--send", help="Send the events where OPENLINEAGE_URL or OPENLINEAGE_CONFIG points.")
+        bool, typer.Option("--send", help="Send the events where OPENLINEAGE_URL or an openlineage.yml points.")
     ] = False,
 ) -> None:
     """Show what a product is made from and who uses it, from what is on record of its served release."""
@@ -137,17 +137,13 @@ def _told(column: dict[str, Any]) -> str:
 
 
 def _events(mesh: Mesh, products: list[Product], out: Path | None, send: bool) -> None:
-    from mesh.errors import ServiceError
-    from mesh.lineage.openlineage import events, to_json, transport
+    from mesh.lineage.openlineage import events, to_json
+    from mesh.lineage.sending import send_events, transport
 
     client = transport() if send else None
     found = [event for product in products for event in events(mesh, product)]
     if client is not None:
-        for event in found:
-            try:
-                client.emit(event)
-            except Exception as error:
-                raise ServiceError(f"The OpenLineage events could not be sent: {type(error).__name__}.") from error
+        send_events(client, found)
         screen().print(f"Sent {len(found)} events.")
         return
     text = "".join(f"{to_json(event)}\n" for event in found)

@@ -1,16 +1,19 @@
-"""`mesh models`, `mesh model`: what is registered, how good it is, which columns it sees and why."""
+"""`mesh models`, `mesh model show`: what is registered, which version scores and why, which columns it sees."""
 
 from __future__ import annotations
 
 import json
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
+from mesh.commands import promoting
 from mesh.console import listing, screen, waiting
 
 if TYPE_CHECKING:
-    from mesh.model import ModelDefinition, Version
+    from mesh.model import ModelDefinition, Standing, Version
     from mesh.session import Mesh
 
 FIGURES = ("auc", "average_precision", "recall_at_capacity")
@@ -18,8 +21,15 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def register(app: typer.Typer) -> None:
+    group = typer.Typer(
+        cls=ModelGroup,
+        no_args_is_help=True,
+        help="Show a model, and decide which of its versions scores. `mesh model DOMAIN/MODEL` shows it.",
+    )
+    group.command("show")(show)
+    promoting.register(app, group)
     app.command("models")(models)
-    app.command("model")(model)
+    app.add_typer(group, name="model")
 
 
 def models(as_json: Json = False) -> None:
@@ -29,7 +39,7 @@ def models(as_json: Json = False) -> None:
     mesh = open_mesh()
     rows = []
     with waiting("Asking MLflow"):
-        for name, definition in _definitions(mesh).items():
+        for name, definition in promoting.definitions(mesh).items():
             found = _versions(mesh, name)
             current = next((version for version in found if version.champion), None)
             rows.append(
@@ -45,31 +55,48 @@ def models(as_json: Json = False) -> None:
     listing(rows if as_json else _told(rows), as_json=as_json, title="Models", empty="No models: mesh new model --help")
 
 
-def model(
+class ModelGroup(TyperGroup):
+    """`mesh model insight/claim_fraud` is short for `mesh model show insight/claim_fraud`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        first = args[0] if args else "--help"
+        # What looks like a command but is none is a slip, which is told as such.
+        if first not in self.commands and first != "--help" and not get_close_matches(first, self.commands, 1, 0.7):
+            args = ["show", *args]
+        return super().parse_args(ctx, args)
+
+
+def show(
     key: Annotated[str, typer.Argument(metavar="DOMAIN/MODEL", help="A model, such as insight/claim_fraud.")],
     as_json: Json = False,
 ) -> None:
-    """Show one model: its versions, and what became of each column of its input."""
-    from mesh.errors import NotFound
-    from mesh.model import read_columns
+    """Show one model: its versions, the gates and what they said, every decision, and each column of its input."""
+    from mesh.model import Registry, read_columns
     from mesh.session import open_mesh
 
     mesh = open_mesh()
-    name = key.replace("/", ".")
-    definitions = _definitions(mesh)
-    if name not in definitions:
-        known = ", ".join(found.replace(".", "/") for found in definitions)
-        raise NotFound(f"There is no model {key}. Models of this mesh: {known}.")
-    definition = definitions[name]
+    name, definition = promoting.find(mesh, key)
+    registry = Registry.opened(mesh)
     with waiting("Asking MLflow"):
         found = _versions(mesh, name)
         shown = next((version for version in found if version.champion), found[0] if found else None)
-        uri = mesh.postgres.url(mesh.postgres.mlflow_database)
-        columns = read_columns(uri, shown.run_id) if shown else ()
+        columns = read_columns(registry.tracking_uri, shown.run_id) if shown else ()
+    standing = registry.standing(name)
+    gates, judged = _gates(definition, standing)
+    history = [
+        {
+            "at": event.at.strftime("%Y-%m-%d %H:%M:%S") if event.at else None,
+            "version": event.version,
+            "what": event.kind.replace("_", " "),
+            "who": event.who,
+            "why": event.why,
+        }
+        for event in reversed(standing.events)
+    ]
     versions = [
         {
             "version": version.version,
-            "champion": version.champion,
+            "standing": version.standing,
             **_figures(version),
             "releases": list(version.releases),
             "decision": f"{version.decision}: {version.reason}",
@@ -92,11 +119,17 @@ def model(
     ]
     if as_json:
         facts: dict[str, Any] = {"model": key, "description": definition.description, "input": definition.input}
-        print(json.dumps({**facts, "versions": versions, "columns": rows}, indent=2, default=str))
+        facts |= {"champion": standing.champion, "versions": versions, "gates": gates, "history": history}
+        print(json.dumps({**facts, "columns": rows}, indent=2, default=str))
         return
     screen().print(f"[bold]{key}[/bold]  {definition.description}\n", highlight=False)
     empty = f"Never trained: mesh run --select {definition.output}"
     listing(_told(versions), as_json=False, title="Versions", empty=empty)
+    screen().print()
+    listing(gates, as_json=False, title=f"Gates, as version {judged} met them" if judged else "Gates", empty="")
+    if history:
+        screen().print()
+        listing(history, as_json=False, title="Decisions", empty="")
     if rows:
         screen().print()
         listing(_told(rows), as_json=False, title=f"Columns of {definition.input}, version {versions[0]['version']}",
@@ -108,9 +141,29 @@ def model(
         )
 
 
+def _gates(definition: ModelDefinition, standing: Standing) -> tuple[list[dict[str, Any]], int | None]:
+    """The gates of the definition, with the verdicts of the version that was judged last."""
+    judged = next((event for event in reversed(standing.events) if event.evidence.get("gates")), None)
+    verdicts = {one["gate"]: one for one in judged.evidence["gates"]} if judged else {}
+    rows = []
+    for gate in definition.gates:
+        said = verdicts.get(gate.name, {})
+        bounds = f"{gate.low if gate.low is not None else ''} to {gate.high if gate.high is not None else ''}".strip()
+        rows.append(
+            {
+                "gate": gate.name,
+                "bound": bounds if (gate.low, gate.high) != (None, None) else "the champion",
+                "named": "by the definition" if gate.named else "stands in",
+                "verdict": said.get("verdict"),
+                "told": said.get("told"),
+            }
+        )
+    return rows, judged.version if judged else None
+
+
 def _figures(version: Version | None) -> dict[str, float | None]:
     """What counts most on later rows."""
-    return {name: round(version.metrics[name], 4) if version else None for name in FIGURES}
+    return {name: round(version.metrics[name], 4) if version and name in version.metrics else None for name in FIGURES}
 
 
 def _told(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -123,15 +176,7 @@ def _told(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _definitions(mesh: Mesh) -> dict[str, ModelDefinition]:
-    from mesh.model import load_definition
-
-    folder = mesh.settings.project / "data_products"
-    found = ((path.parents[1].name, load_definition(path)) for path in sorted(folder.glob("*/models/*.yaml")))
-    return {f"{domain}.{definition.model}": definition for domain, definition in found}
-
-
 def _versions(mesh: Mesh, name: str) -> tuple[Version, ...]:
-    from mesh.model import versions
+    from mesh.model import Registry, versions
 
-    return versions(name, mesh.postgres.url(mesh.postgres.mlflow_database))
+    return versions(Registry.opened(mesh), name)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mesh.console import listing, screen, waiting
+
+if TYPE_CHECKING:
+    from mesh.levels import LevelResult
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ProductKey = Annotated[str, typer.Argument(metavar="DOMAIN/PRODUCT", help="A product, such as claims/claims.")]
@@ -48,11 +52,16 @@ def products(as_json: Json = False) -> None:
 
 def product(key: ProductKey, as_json: Json = False) -> None:
     """Show one product: owner, contract, columns, releases, what it is made from and what is made from it."""
+    from datetime import UTC, datetime
+
+    from mesh.access.clearance import classified
+    from mesh.levels import judge_levels
     from mesh.session import open_mesh
 
     mesh = open_mesh()
     item = mesh.project.product(key)
-    served = mesh.history().served.get(key)
+    history = mesh.history()
+    served = history.served.get(key)
     contract = item.contract
     facts: dict[str, Any] = {
         "product": key,
@@ -78,11 +87,14 @@ def product(key: ProductKey, as_json: Json = False) -> None:
                 "column": column.name,
                 "type": column.physical_type,
                 "required": column.required,
-                "classification": column.classification,
+                "classification": classified(column),
                 "description": column.description.strip(),
             }
             for table in contract.tables
             for column in table.columns
+        ],
+        "service_levels": [
+            level_row(result) for result in judge_levels(mesh.postgres, history, contract, datetime.now(UTC))
         ],
         "releases": _releases(mesh, key),
     }
@@ -103,6 +115,9 @@ def product(key: ProductKey, as_json: Json = False) -> None:
     columns = [{name: value for name, value in row.items() if name != "table"} for row in facts["columns"]]
     listing(columns if len(contract.tables) == 1 else facts["columns"], as_json=False, title="Columns", empty="")
     console.print()
+    if facts["service_levels"]:
+        show_levels(facts["service_levels"])
+        console.print()
     listing(facts["releases"], as_json=False, title="Releases", empty="No release yet: `mesh run`.")
 
 
@@ -175,6 +190,23 @@ def verify(key: ProductKey) -> None:
     if faults:
         raise MeshError(f"{served.reference} is damaged: {'; '.join(faults)}. Build it anew, or roll back.")
     screen().print(f"{served.reference}: {len(files)} files are as they were sealed.")
+
+
+def level_row(result: LevelResult) -> dict[str, Any]:
+    """A service level and how it is kept, as commands list it."""
+    return {
+        "level": result.level.name,
+        "promised": result.promised,
+        "status": result.status,
+        "observed": result.observed,
+        "said": result.message,
+    }
+
+
+def show_levels(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Service levels for people: the bare number that was observed stands in the sentence."""
+    shown = [{name: value for name, value in row.items() if name != "observed"} for row in rows]
+    listing(shown, as_json=False, title="Service levels", empty="")
 
 
 def _releases(mesh: Any, key: str) -> list[dict[str, Any]]:

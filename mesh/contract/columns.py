@@ -13,7 +13,18 @@ from open_data_contract_standard.model import CustomProperty, SchemaProperty
 from mesh.contract.model import NONE_FAIL, Column, Kind, Rule
 from mesh.contract.predicates import FORMATS, literal, quoted
 from mesh.contract.reading import Document, Path_
-from mesh.contract.types import FAMILIES, INTEGER_FORMATS, LOGICAL_TYPES, duckdb_type, family, nested_type, normal_type
+from mesh.contract.types import (
+    FAMILIES,
+    INTEGER_FORMATS,
+    LOGICAL_TYPES,
+    duckdb_type,
+    family,
+    is_duckdb_nested,
+    logical_type_of,
+    nested_type,
+    normal_type,
+    vector_type,
+)  # fmt: skip
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 BOUNDS: tuple[Kind, ...] = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")
@@ -30,7 +41,7 @@ OPTIONS = {
     "array": ("maxItems", "minItems", "uniqueItems"),
     "boolean": (),
     "map": (),
-    "vector": ("dimensions", "minItems", "maxItems"),
+    "vector": ("dimensions", "elementType", "distanceMetric", "normalized", "embeddingModel", "embeddingModelVersion"),
 }
 PARSERS: dict[str, Any] = {
     "date": date.fromisoformat,
@@ -101,31 +112,29 @@ def read_column(document: Document, path: Path_, given: SchemaProperty, *, items
         items: what an array holds, which needs no name.
     """
     name = "items" if items and given.name is None else check_name(document, path, given.name, "column")
-    if given.physicalName not in (None, name):
-        document.fail((*path, "physicalName"), "A published column has the name of the contract.", f"`{name}`, or none")
-    if given.logicalType is None:
-        document.fail(path, "A column needs a `logicalType`.", ", ".join(LOGICAL_TYPES))
-    document.choose((*path, "logicalType"), given.logicalType, LOGICAL_TYPES)
+    logical = read_type(document, path, given)
     options = given.logicalTypeOptions or {}
     for option in options:
-        document.choose((*path, "logicalTypeOptions", option), option, OPTIONS[given.logicalType])
-    if given.logicalType == "integer" and "format" in options:
+        document.choose((*path, "logicalTypeOptions", option), option, OPTIONS[logical])
+    if logical == "integer" and "format" in options:
         document.choose((*path, "logicalTypeOptions", "format"), options["format"], INTEGER_FORMATS)
-    if given.logicalType == "number" and "format" in options:
+    if logical == "number" and "format" in options:
         document.choose((*path, "logicalTypeOptions", "format"), options["format"], ("f32", "f64"))
     children, inner = _inside(document, path, given)
-    physical = _nested_type(document, path, given, children, inner)
+    entry = _entry(document, path, given)
+    physical = None if logical in FAMILIES else _nested_type(document, path, given, children, inner, entry)
     if physical is None:
-        physical = normal_type(given.physicalType) if given.physicalType else duckdb_type(given.logicalType, options)
-    allowed = FAMILIES.get(given.logicalType)
+        own = given.physicalType if logical in FAMILIES else None
+        physical = normal_type(own) if own else duckdb_type(logical, options)
+    allowed = FAMILIES.get(logical)
     if allowed and family(physical) not in allowed:
-        what = f"`{given.physicalType}` cannot hold values of type {given.logicalType}."
+        what = f"`{given.physicalType}` cannot hold values of type {logical}."
         document.fail((*path, "physicalType"), what, ", ".join(allowed))
     if given.primaryKeyPosition is not None and given.primaryKeyPosition < 1 and given.primaryKey:
         document.fail((*path, "primaryKeyPosition"), "Positions in a primary key start at 1.", "1, 2, ...")
     return Column(
         name=name,
-        logical_type=given.logicalType,
+        logical_type=logical,
         physical_type=physical,
         description=given.description or "",
         required=bool(given.required or given.primaryKey),
@@ -138,7 +147,23 @@ def read_column(document: Document, path: Path_, given: SchemaProperty, *, items
         custom=custom_properties(document, path, given.customProperties),
         children=children,
         items=inner,
+        entry=entry,
     )
+
+
+def read_type(document: Document, path: Path_, given: SchemaProperty) -> str:
+    """The logical type of a column; what its physical type says more exactly is taken from there.
+
+    v3.0 of the standard had `date` alone for dates, times and timestamps, and contracts still say so.
+    """
+    told = logical_type_of(given.physicalType)
+    if given.logicalType is None:
+        if told is None:
+            what = "A column needs a `logicalType`, or a `physicalType` that tells it."
+            document.fail(path, what, ", ".join(LOGICAL_TYPES))
+        return told
+    document.choose((*path, "logicalType"), given.logicalType, LOGICAL_TYPES)
+    return told if given.logicalType == "date" and told in ("timestamp", "time") else given.logicalType
 
 
 def _inside(document: Document, path: Path_, given: SchemaProperty) -> tuple[tuple[Column, ...], Column | None]:
@@ -154,32 +179,51 @@ def _inside(document: Document, path: Path_, given: SchemaProperty) -> tuple[tup
     return tuple(children.values()), inner
 
 
+def _entry(document: Document, path: Path_, given: SchemaProperty) -> tuple[Column, ...]:
+    """The key and the value of a map, where it says both."""
+    if given.map is None or given.map.key is None or given.map.value is None:
+        return ()
+    return (
+        read_column(document, (*path, "map", "key"), given.map.key, items=True),
+        read_column(document, (*path, "map", "value"), given.map.value, items=True),
+    )
+
+
 def _nested_type(
-    document: Document, path: Path_, given: SchemaProperty, children: tuple[Column, ...], inner: Column | None
+    document: Document,
+    path: Path_,
+    given: SchemaProperty,
+    children: tuple[Column, ...],
+    inner: Column | None,
+    entry: tuple[Column, ...],
 ) -> str | None:
     """The type that the inside of a column gives it, against which a declared one is held; None: there is no inside."""
-    derived: str | None = None
-    if children:
-        derived = f"STRUCT({', '.join(f'{quoted(child.name)} {child.physical_type}' for child in children)})"
-    elif inner is not None:
-        derived = f"{inner.physical_type}[]"
-    elif given.map is not None and given.map.key is not None and given.map.value is not None:
-        key = read_column(document, (*path, "map", "key"), given.map.key, items=True)
-        value = read_column(document, (*path, "map", "value"), given.map.value, items=True)
-        derived = f"MAP({key.physical_type}, {value.physical_type})"
-    elif given.logicalType == "vector" and isinstance((given.logicalTypeOptions or {}).get("dimensions"), int):
-        derived = f"FLOAT[{(given.logicalTypeOptions or {})['dimensions']}]"
+    derived = inside_type(children, inner)
+    if derived is None and entry:
+        derived = f"MAP({entry[0].physical_type}, {entry[1].physical_type})"
+    elif derived is None and given.logicalType == "vector":
+        derived = vector_type(given.logicalTypeOptions or {})
     if derived is not None:
         derived = nested_type(derived)
         if derived is None:
             document.fail(path, "The types inside this column make no type of DuckDB.", "types that DuckDB knows")
     declared = given.physicalType
-    if declared is None or normal_type(declared) == "JSON":
-        return "JSON" if declared else derived
-    if derived is not None and nested_type(declared) != derived:
-        what = f"`{declared}` is not the type of what stands inside."
-        document.fail((*path, "physicalType"), what, f"{derived}, JSON, or no physicalType")
-    return derived
+    if declared is None or not is_duckdb_nested(declared):
+        return derived
+    if normal_type(declared) == "JSON":
+        return "JSON"
+    known = nested_type(declared)
+    if known is None or derived not in (None, known):
+        what = f"`{declared}` is not the type of what stands inside." if derived else f"DuckDB knows no `{declared}`."
+        document.fail((*path, "physicalType"), what, f"{derived or 'a type of DuckDB'}, JSON, or no physicalType")
+    return known
+
+
+def inside_type(children: tuple[Column, ...], items: Column | None) -> str | None:
+    """The SQL type of an object with these fields, or of an array of these items."""
+    if children:
+        return f"STRUCT({', '.join(f'{quoted(child.name)} {child.physical_type}' for child in children)})"
+    return None if items is None else f"{items.physical_type}[]"
 
 
 def column_rules(document: Document, path: Path_, table: str, column: Column) -> Iterator[Rule]:

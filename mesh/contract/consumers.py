@@ -32,7 +32,7 @@ from mesh.contract.model import Contract, Rule
 from mesh.contract.reading import Document, Path_, did_you_mean, read_yaml
 from mesh.errors import ContractError, NotFound
 
-EventKind = Literal["release", "audit_failed", "late", "deprecation"]
+EventKind = Literal["release", "audit_failed", "late", "unavailable", "deprecation"]
 EVENTS: tuple[EventKind, ...] = get_args(EventKind)
 
 KEYS = ("consumer", "description", "contact", "events", "columns", "rules", "schema")

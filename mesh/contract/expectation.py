@@ -17,6 +17,9 @@ from mesh.contract.model import Column
 from mesh.contract.reading import Document, Path_, read_yaml
 from mesh.errors import ContractError
 
+KEYS = ("type", "expectation_type", "kwargs")
+# What Great Expectations writes beside them into the JSON of a suite.
+FOR_PEOPLE = ("meta", "notes", "id", "description", "severity", "rendered_content")
 TYPE = re.compile(r"expect_[a-z0-9_]+")
 ONE = ("column", "column_A", "column_B")
 SEVERAL = ("column_list", "column_set")
@@ -36,7 +39,7 @@ def read_expectation(
         told = _parsed(document, here, told)
     assert told is not None
     for key in told:
-        document.choose((*here, key), key, ("type", "expectation_type", "kwargs", "meta", "notes"))
+        document.choose((*here, key), key, (*KEYS, *FOR_PEOPLE))
     name = told.get("type", told.get("expectation_type"))
     if not isinstance(name, str) or not TYPE.fullmatch(name):
         document.fail(here, "An implementation needs the `type` of its expectation.", "expect_column_..., kwargs")

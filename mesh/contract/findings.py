@@ -9,10 +9,11 @@ from typing import Literal
 from mesh.contract.reading import Document, Path_, field_name
 from mesh.errors import LocatedError
 
-Grade = Literal["error", "warning", "waived"]
+Grade = Literal["error", "warning", "waived", "note"]
 
 STANDARD = "standard"
 MESH = "mesh"
+NOT_EXECUTED = "not executed"
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,9 @@ class Finding:
     """One finding.
 
     Attributes:
-        source: `standard`, `mesh` (the standard allows it, this mesh cannot publish it), or the name of a policy.
-        severity: an `error` fails the lint; what is `waived` by the contract is only told.
+        source: `standard`, `mesh` (the standard allows it, this mesh cannot publish it), the name of a policy, or
+            `not executed` (what the contract says and no audit holds).
+        severity: an `error` fails the lint; what is `waived` by the contract is only told, as a `note` is.
     """
 
     file: Path

@@ -7,14 +7,17 @@ first such thing; then the mesh's policies. Without a sound file there is nothin
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from mesh.contract.findings import MESH, STANDARD, Finding
+from mesh.contract.findings import MESH, NOT_EXECUTED, STANDARD, Finding
 from mesh.contract.loading import load_contracts, parse_contract
+from mesh.contract.model import Contract
 from mesh.contract.policies import Policy, check_policies
 from mesh.contract.reading import read_contract_yaml
 from mesh.contract.standard import violations
+from mesh.contract.unexecuted import not_executed
 from mesh.errors import ContractError
 
 POLICIES = "policies"
@@ -50,6 +53,17 @@ def lint_content(
             found.append(Finding.of(error, file, MESH))
         found += check_policies(document, policies)
     return sorted(found, key=lambda one: (one.line or 0, one.field or "", one.source))
+
+
+def unexecuted_notes(contract: Contract) -> list[Finding]:
+    """What a contract says and no audit holds, each at its line."""
+    document = read_contract_yaml(contract.text.encode(), contract.path)
+    found = []
+    for place, why in not_executed(contract):
+        field = place.partition(" ")[0]
+        path = tuple(int(part) if part.isdigit() else part for part in re.findall(r"[^.\[\]]+", field))
+        found.append(Finding.at(document, path, "note", NOT_EXECUTED, f"Not executed: {why}."))
+    return found
 
 
 def contract_files(project_dir: Path) -> list[Path]:

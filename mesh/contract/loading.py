@@ -18,11 +18,12 @@ from mesh.contract.nested import nested_rules
 from mesh.contract.quality import quality_rules
 from mesh.contract.reading import Document, Path_, read_document
 from mesh.contract.relations import relationship_rules
-from mesh.contract.service import freshness_rules, service_levels
+from mesh.contract.service import check_availability_window, freshness_rules, service_levels
 from mesh.errors import ContractError, NotFound
 
 # The pattern of semver.org, without build metadata: two builds of one contract are the same contract.
 SEMVER = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?")
+REQUIRED = ("kind", "id", "version", "status", "domain", "dataProduct")
 STATUSES = ("proposed", "draft", "active", "deprecated", "retired")
 
 
@@ -85,9 +86,11 @@ def _beside_newer(contract: Contract, found: dict[str, Contract]) -> None:
 def parse_contract(content: bytes, file: Path) -> Contract:
     """`load_contract` for bytes that are already at hand; `file` is only named in errors."""
     document, odcs = read_document(content, file)
-    for name in ("kind", "id", "version", "status", "domain", "dataProduct"):
-        if not getattr(odcs, name):
-            document.fail((name,), "This is missing.", "kind, id, version, status, domain and dataProduct are required")
+    missing = [name for name in REQUIRED if not getattr(odcs, name)]
+    if missing:
+        others = f", as is {' and '.join(f'`{name}`' for name in missing[1:])}" if missing[1:] else ""
+        told = "kind, id, version, status, domain and dataProduct are required"
+        document.fail((missing[0],), f"This is missing{others}.", told)
     document.choose(("kind",), odcs.kind, ("DataContract",))
     version = str(odcs.version)
     if not SEMVER.fullmatch(version):
@@ -101,6 +104,7 @@ def parse_contract(content: bytes, file: Path) -> Contract:
     limit = custom.get("quarantineLimitPercent", 10)
     if isinstance(limit, bool) or not isinstance(limit, int | float) or not 0 <= limit <= 100:
         document.fail(("customProperties",), "`quarantineLimitPercent` must be a number.", "0 to 100")
+    check_availability_window(document, custom)
     tables = _tables(document, odcs)
     levels = service_levels(document, odcs.slaProperties, tables)
     rules = [rule for table in tables.values() for rule in table.rules]
@@ -156,8 +160,6 @@ def _tables(document: Document, odcs: OpenDataContractStandard) -> dict[str, Tab
 
 def _table(document: Document, path: Path_, given: SchemaObject, tables: frozenset[str]) -> Table:
     name = str(given.name)
-    if given.physicalName not in (None, name):
-        document.fail((*path, "physicalName"), "A published table has the name of the contract.", f"`{name}`, or none")
     if not given.properties:
         document.fail(path, f"The table `{name}` has no columns.", "at least one entry in `properties`")
     columns: dict[str, Column] = {}

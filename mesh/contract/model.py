@@ -138,7 +138,7 @@ class Column:
     """One column of a published table.
 
     `physical_type` is the DuckDB type as DuckDB reports it; `primary_key_position` starts at 1. `children` are the
-    fields of an object, `items` what an array holds.
+    fields of an object, `items` what an array holds, `entry` the key and the value of a map.
     """
 
     name: str
@@ -155,6 +155,12 @@ class Column:
     custom: Mapping[str, Any] = field(default_factory=dict, hash=False)
     children: tuple[Column, ...] = ()
     items: Column | None = None
+    entry: tuple[Column, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Column, ...]:
+        """What stands directly inside it: fields, items, or key and value."""
+        return (*self.children, *((self.items,) if self.items else ()), *self.entry)
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from open_data_contract_standard.model import SchemaProperty
 
-from mesh.contract.columns import check_value, column_rules
+from mesh.contract.columns import check_value, column_rules, inside_type
 from mesh.contract.model import Column, Rule
 from mesh.contract.quality import quality_rules
 from mesh.contract.reading import Document, Path_
@@ -38,7 +39,7 @@ def nested_rules(
                 rule,
                 id=f"{table}.{label}.{name}",
                 columns=(column.name,),
-                arguments={**rule.arguments, "path": steps},
+                arguments={**rule.arguments, "path": steps} | _read_as(column, steps),
                 description=says or rule.description,
             )
 
@@ -55,6 +56,18 @@ def inside(
         here, way = (*path, "items"), (*steps, ITEMS)
         yield here, given.items, column.items, way
         yield from inside(here, given.items, column.items, way)
+
+
+def _read_as(column: Column, steps: tuple[str, ...]) -> dict[str, Any]:
+    """`readAs`: after how many steps there stands JSON, and the type that the contract gives its inside."""
+    found, here = [], column
+    for depth, step in enumerate(steps):
+        if here.physical_type == "JSON":
+            found.append((depth, str(inside_type(here.children, here.items))))
+        inner = here.items if step == ITEMS else next(child for child in here.children if child.name == step)
+        assert inner is not None
+        here = inner
+    return {"readAs": tuple(found)} if found else {}
 
 
 def spelled(column: str, steps: tuple[str, ...]) -> str:

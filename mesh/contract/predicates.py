@@ -6,12 +6,13 @@ Expectations. Patterns are *searches*, as JSON Schema and ECMA-262 `test` mean t
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from mesh.contract.types import ITEMS
+from mesh.contract.types import ITEMS, family
 
 if TYPE_CHECKING:
     from mesh.contract.model import Rule
@@ -75,6 +76,10 @@ def _failing(rule: Rule, value: str, path: tuple[str, ...], depth: int, *, paren
             return test if parent is None else f"({parent} is not null and {test})"
         return f"({value} is not null and {test})"
     step, rest = path[0], path[1:]
+    read_as = dict(rule.arguments.get("readAs", ())).get(len(rule.path) - len(path))
+    if read_as is not None:
+        # What is of another type inside is read as missing; a cast would end the whole scan.
+        value = f"json_transform({value}, {literal(json.dumps(read_as))})"
     if step != ITEMS:
         return _failing(rule, f"struct_extract({value}, {literal(step)})", rest, depth, parent=value)
     item = f"_item{depth}"
@@ -85,6 +90,9 @@ def _failing(rule: Rule, value: str, path: tuple[str, ...], depth: int, *, paren
 def _test(rule: Rule, column: str) -> str | None:
     given = rule.arguments
     logical = str(given.get("logicalType", "string"))
+    if family(str(given.get("physicalType", ""))) in ("UUID", "ENUM") and rule.kind != "nullValues":
+        # The rules of text are asked of its text: a UUID has no length, and is compared with nothing but UUIDs.
+        column = f"cast({column} as varchar)"
     match rule.kind:
         case "nullValues":
             return f"({column} is null)"

@@ -30,6 +30,11 @@ USUAL_DIMENSION = {
     "rowCount": "coverage",
 }
 TYPES = ("library", "sql", "text", "custom")
+OTHER_SEVERITIES = {
+    "critical": "error", "blocker": "error", "high": "error", "major": "error",
+    "warn": "warning", "medium": "warning", "minor": "warning", "low": "warning", "info": "warning",
+}  # fmt: skip
+"""Words of other tools, which the standard takes too, by what they come to here: a release stops or it does not."""
 
 
 def quality_rules(
@@ -63,15 +68,11 @@ def quality_rules(
             document.fail(here, "A custom rule needs `engine` and `implementation`.")
         elif kind == "custom" and is_great_expectations(given.engine):
             yield _expectation(document, here, given, table, columns, column)
-        elif kind == "text" and not given.description:
-            document.fail(here, "A text rule needs a `description`.")
 
 
 def _library(
     document: Document, path: Path_, given: DataQuality, table: str, columns: dict[str, Column], column: Column | None
 ) -> Rule:
-    if given.metric is None and given.rule is not None:
-        document.fail((*path, "rule"), "`rule` is the old name of this key.", "`metric`")
     if given.metric is None:
         document.fail(path, "A library rule needs a `metric`.", ", ".join(METRICS))
     document.choose((*path, "metric"), given.metric, METRICS)
@@ -161,7 +162,11 @@ def _check_invalid(document: Document, path: Path_, arguments: dict[str, Any], c
     if not arguments:
         document.fail(path, "`invalidValues` needs `arguments`.", "validValues, pattern")
     if "validValues" in arguments:
-        _check_list(document, path, "validValues", arguments, column, nulls=False)
+        _check_list(document, path, "validValues", arguments, column, nulls=True)
+        # A missing value is never judged here, so to call it valid says nothing more.
+        arguments["validValues"] = [value for value in arguments["validValues"] if value is not None]
+        if not arguments["validValues"]:
+            document.fail((*path, "arguments", "validValues"), "No value is valid here.", "a list of values")
     if "pattern" in arguments:
         if column is None or column.logical_type != "string":
             document.fail((*path, "arguments", "pattern"), "Only text can match a pattern.", "a string column")
@@ -224,7 +229,8 @@ def read_threshold(document: Document, path: Path_, given: DataQuality) -> Thres
             document.fail((*path, name), f"`{name}` must be a number.", "a number without quotes")
     if len(values) == 2 and values[0] >= values[1]:
         document.fail((*path, name), "The smaller number comes first.", "[smaller, larger]")
-    unit = given.unit or "rows"
+    # The number of a query is of whatever unit the query counts in.
+    unit = "rows" if given.type == "sql" else given.unit or "rows"
     document.choose((*path, "unit"), unit, ("rows", "percent"))
     if unit == "percent":
         for number in values:
@@ -236,7 +242,8 @@ def read_threshold(document: Document, path: Path_, given: DataQuality) -> Thres
 
 def read_handling(document: Document, path: Path_, given: DataQuality, *, quarantinable: bool) -> dict[str, Any]:
     """`severity` and `action` of a rule."""
-    severity = given.severity or "error"
+    told = given.severity or "error"
+    severity = OTHER_SEVERITIES.get(told.lower(), told.lower())
     document.choose((*path, "severity"), severity, SEVERITIES)
     action = custom_properties(document, path, given.customProperties).get("action", "fail")
     document.choose((*path, "customProperties"), action, ACTIONS)

@@ -32,7 +32,7 @@ type_words = {
     "too_short": "has too few entries",
 }
 
-API_VERSIONS = ("v3.1.0", "v3.2.0")
+API_VERSIONS = ("v3.0.0", "v3.0.1", "v3.0.2", "v3.1.0", "v3.2.0")
 
 Path_ = tuple[str | int, ...]
 
@@ -99,8 +99,12 @@ def read_document(content: bytes, file: Path) -> tuple[Document, OpenDataContrac
 
 
 def read_contract_yaml(content: bytes, file: Path) -> Document:
-    """The plain data of a contract, not yet held against the standard."""
-    return read_yaml(content, file, holds="contract", allowed="`kind: DataContract`, ...")
+    """The plain data of a contract in the words of v3.1 or later, not yet held against the standard."""
+    from mesh.contract.older import in_newer_words
+
+    document = read_yaml(content, file, holds="contract", allowed="`kind: DataContract`, ...")
+    in_newer_words(document)
+    return document
 
 
 def read_yaml(content: bytes, file: Path, *, holds: str, allowed: str) -> Document:

@@ -1,7 +1,12 @@
-"""`slaProperties` of a contract: service levels, and the freshness rule that one of them gives."""
+"""`slaProperties` of a contract: service levels, the rules that some of them give, and which are judged otherwise.
+
+An age or retention of a column is a rule of the audit. What no snapshot holds (the age of the release, the time between
+releases, how often the product could be read) is judged from the release history and from probes, see `mesh.levels`.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
@@ -9,7 +14,7 @@ from typing import Any
 from open_data_contract_standard.model import ServiceLevelAgreementProperty
 
 from mesh.contract.columns import SEVERITIES
-from mesh.contract.model import Rule, ServiceLevel, Severity, Table
+from mesh.contract.model import Contract, Rule, ServiceLevel, Severity, Table
 from mesh.contract.reading import Document
 
 LONG_NAMES = {
@@ -18,13 +23,22 @@ LONG_NAMES = {
     "tn": "timeToNotify", "tr": "timeToRepair",
 }  # fmt: skip
 AGES = ("freshness", "latency")
-# Judged by the audit of one snapshot, where they name a column.
-JUDGED = (*AGES, "retention")
+JUDGED_BY = {
+    "freshness": "the age of the newest release",
+    "latency": "the age of the newest release",
+    "frequency": "the time between releases",
+    "availability": "the share of probes that could read it",
+}
+PERCENT_UNITS = ("percent", "%")
+AVAILABILITY_DAYS = "availabilityWindowDays"
 UNITS = {
     "s": 1, "sec": 1, "second": 1, "seconds": 1, "m": 60, "min": 60, "minute": 60, "minutes": 60,
     "h": 3600, "hr": 3600, "hour": 3600, "hours": 3600, "d": 86400, "day": 86400, "days": 86400,
-    "w": 604800, "week": 604800, "weeks": 604800, "y": 31536000, "yr": 31536000, "year": 31536000, "years": 31536000,
+    "w": 604800, "week": 604800, "weeks": 604800, "mo": 2678400, "month": 2678400, "months": 2678400,
+    "y": 31536000, "yr": 31536000, "year": 31536000, "years": 31536000,
 }  # fmt: skip
+DURATION = re.compile(r"P(?=.)(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?=.)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?")
+DURATION_SECONDS = (UNITS["y"], UNITS["mo"], UNITS["w"], UNITS["d"], UNITS["h"], UNITS["m"], 1)
 
 
 def service_levels(
@@ -44,29 +58,40 @@ def _level(document: Document, i: int, given: ServiceLevelAgreementProperty, tab
     by_lower = {known.lower(): known for known in (*LONG_NAMES.values(), "freshness")}
     name = by_lower.get(name.lower(), name)
     table, column = _element(document, i, given.element, tables, one=name in AGES)
-    number = isinstance(given.value, int | float) and not isinstance(given.value, bool)
+    age = _age(given)
     if name in AGES:
-        if not number or float(given.value) <= 0:
-            document.fail((*path, "value"), f"`{name}` must be a length of time.", "a number above 0")
-        document.choose((*path, "unit") if given.unit else path, given.unit, UNITS)
-        # Without a column it is the age of the release, which the orchestration watches.
+        number = isinstance(given.value, int | float) and not isinstance(given.value, bool)
+        if (number and float(given.value) <= 0) or not (number or age):
+            what = f"`{name}` must be a length of time."
+            document.fail((*path, "value"), what, "a number above 0 with a `unit`, or an ISO 8601 duration such as P1D")
+        if number:
+            document.choose((*path, "unit") if given.unit else path, given.unit, UNITS)
+        # Without a column it is the age of the release.
         kind = tables[str(table)].column(column).logical_type if column else None
         if column is not None and kind not in ("date", "timestamp"):
             document.fail((*path, "element"), f"`{column}` is a {kind} and tells no time.", "a date or timestamp")
-    seconds = UNITS.get(given.unit or "")
     return ServiceLevel(
         name=name,
         value=given.value,
         unit=given.unit,
         table=table,
         column=column,
-        age=_age(float(given.value) * seconds) if number and seconds else None,
+        age=age,
         description=given.description or "",
     )
 
 
-def _age(seconds: float) -> timedelta | None:
-    return timedelta(seconds=seconds) if abs(seconds) < 1e12 else None
+def _age(given: ServiceLevelAgreementProperty) -> timedelta | None:
+    """The length of time that a value and its unit say, or an ISO 8601 duration says alone."""
+    value, seconds = given.value, UNITS.get(given.unit or "")
+    if isinstance(value, str) and given.unit is None:
+        found = DURATION.fullmatch(value.strip())
+        parts = [float(part) for part in found.groups(default="0")] if found else []
+        length = sum(part * each for part, each in zip(parts, DURATION_SECONDS, strict=False))
+        return timedelta(seconds=length) if 0 < length < 1e12 else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or seconds is None:
+        return None
+    return timedelta(seconds=value * seconds) if abs(value * seconds) < 1e12 else None
 
 
 def _element(
@@ -149,3 +174,42 @@ def holds_retention(level: ServiceLevel, tables: Mapping[str, Table]) -> bool:
     if level.name != "retention" or level.age is None or level.table is None or level.column is None:
         return False
     return tables[level.table].column(level.column).logical_type in ("date", "timestamp")
+
+
+def of_the_release(level: ServiceLevel) -> bool:
+    """True for an age that names no column: how old the newest release may be."""
+    return level.name in AGES and level.age is not None and level.column is None
+
+
+def holds_frequency(level: ServiceLevel) -> bool:
+    """True where a frequency level names a length of time."""
+    return level.name == "frequency" and level.age is not None and level.age > timedelta(0)
+
+
+def promised_percent(level: ServiceLevel) -> float | None:
+    """The promised availability in percent, or None where the level says no such number.
+
+    Without a unit a number up to 1 may be a share as well as a percentage, and the two are a hundredfold apart.
+    """
+    number = isinstance(level.value, int | float) and not isinstance(level.value, bool)
+    if level.name != "availability" or not number or not (level.unit is None or level.unit.lower() in PERCENT_UNITS):
+        return None
+    percent = float(level.value)  # type: ignore[arg-type]
+    return percent if (1 if level.unit is None else 0) < percent <= 100 else None
+
+
+def judged_in_service(level: ServiceLevel) -> bool:
+    """True for what is judged from releases and probes, since no snapshot of the data holds it."""
+    return of_the_release(level) or holds_frequency(level) or promised_percent(level) is not None
+
+
+def availability_window(contract: Contract) -> timedelta:
+    """The time over which availability is measured: 30 days, unless the contract says `availabilityWindowDays`."""
+    return timedelta(days=contract.custom.get(AVAILABILITY_DAYS, 30))
+
+
+def check_availability_window(document: Document, custom: Mapping[str, Any]) -> None:
+    """Refuse a window that is no number of days."""
+    days = custom.get(AVAILABILITY_DAYS, 30)
+    if not isinstance(days, int) or isinstance(days, bool) or not 1 <= days <= 3660:
+        document.fail(("customProperties",), f"`{AVAILABILITY_DAYS}` must be a whole number of days.", "1 to 3660")

@@ -10,7 +10,8 @@ from typing import Any
 from mesh.contract.predicates import literal, quoted
 from mesh.contract.reading import Document, Path_
 
-PLACEHOLDER = re.compile(r"\$?\{\s*([A-Za-z_]+)\s*\}")
+# In quotes too, as other tools take it; the name that is filled in brings its own.
+PLACEHOLDER = re.compile(r"""(?P<quote>["`]?)\$?\{\s*([A-Za-z_]+)\s*\}(?P=quote)""")
 TABLE_WORDS = ("table", "object", "model", "schema")
 COLUMN_WORDS = ("column", "property", "field")
 
@@ -27,7 +28,7 @@ def check_query(
     """
 
     def fill(match: re.Match[str]) -> str:
-        word = match.group(1).lower()
+        word = match.group(2).lower()
         if word in TABLE_WORDS:
             return quoted(table)
         if word in COLUMN_WORDS and column is not None:
@@ -52,10 +53,11 @@ def check_query(
         document.fail(path, f"The query is no SQL that DuckDB takes: {tree['error_message'].splitlines()[0]}")
     if len(tree["statements"]) != 1:
         document.fail(path, "The query must be one statement.", "one SELECT")
-    known = tables | {name for node in _nodes(tree) for name in _named(node)}
+    # The engine does not tell `Orders` from `orders`.
+    known = {name.lower() for name in (*tables, *(name for node in _nodes(tree) for name in _named(node)))}
     for node in _nodes(tree):
         read = _reads(node)
-        if read is not None and read not in known and not read.startswith("inputs."):
+        if read is not None and read.lower() not in known and not read.startswith("inputs."):
             allowed_tables = ", ".join((*sorted(tables), "inputs.DOMAIN.TABLE_vN"))
             document.fail(path, f"The query reads `{read}`, which is not this contract's.", allowed_tables)
     return filled

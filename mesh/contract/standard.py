@@ -138,6 +138,9 @@ def _missing(path: Path_, name: str, error: ValidationError) -> Violation:
         if "logicalTypeOptions" in _mapping(error.instance):
             return _options_of_no_type(path)
         return Violation((*path, "logicalType"), "v3.2.0 of the standard asks for a type.", "a `logicalType`")
+    if name == "metric" and "rule" in _mapping(error.instance):
+        metrics = ", ".join(schema(True)["$defs"]["DataQualityLibrary"]["properties"]["metric"]["enum"])
+        return Violation((*path, "rule"), "`rule` is the old name of `metric`.", f"metric: one of {metrics}")
     return Violation((*path, name), "This is missing.")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +39,9 @@ SYNONYMS = {
     "BOOL": "BOOLEAN", "LOGICAL": "BOOLEAN", "FLOAT8": "DOUBLE", "DOUBLE PRECISION": "DOUBLE", "FLOAT4": "FLOAT",
     "REAL": "FLOAT", "DATETIME": "TIMESTAMP", "TIMESTAMP WITHOUT TIME ZONE": "TIMESTAMP",
     "TIMESTAMPTZ": "TIMESTAMP WITH TIME ZONE", "BYTEA": "BLOB", "BINARY": "BLOB", "VARBINARY": "BLOB",
-    "NUMERIC": "DECIMAL", "DEC": "DECIMAL",
+    "NUMERIC": "DECIMAL", "DEC": "DECIMAL", "NVARCHAR": "VARCHAR", "CHARACTER VARYING": "VARCHAR",
+    "INT64": "BIGINT", "FLOAT64": "DOUBLE", "SERIAL": "INTEGER", "BIGSERIAL": "BIGINT", "SMALLSERIAL": "SMALLINT",
+    "TIMESTAMP_NTZ": "TIMESTAMP", "TIMESTAMP_TZ": "TIMESTAMP WITH TIME ZONE",
 }  # fmt: skip
 
 # A logical type takes only physical types of its own family, so that a rule's arguments always fit the column.
@@ -66,6 +69,31 @@ def normal_type(name: str) -> str:
         inner = rest.partition(")")[0].replace(" ", "") if bracket else "18,3"
         return f"DECIMAL({inner if ',' in inner else inner + ',0'})"
     return flat if bracket else head
+
+
+# Words for nested types that say no more than the logical type does.
+SHAPES = ("ARRAY", "LIST", "OBJECT", "STRUCT", "RECORD", "MAP", "VECTOR")
+VECTOR_ITEMS = {"float32": "FLOAT", "float64": "DOUBLE", "int8": "TINYINT", "uint8": "UTINYINT"}
+
+
+def is_duckdb_nested(physical_type: str) -> bool:
+    """False for a bare word (`array`) and for other engines' spelling (`MAP<STRING, INT>`, `vector(3)`)."""
+    flat = physical_type.strip().upper()
+    return flat not in SHAPES and "<" not in flat and not flat.startswith("VECTOR")
+
+
+def logical_type_of(physical_type: str | None) -> str | None:
+    """What a flat physical type says about the logical one; None where it says nothing or is not known."""
+    if physical_type is None:
+        return None
+    kind = family(normal_type(physical_type))
+    return next((name for name in sorted(FAMILIES) if kind in FAMILIES[name]), None)
+
+
+def vector_type(options: Mapping[str, Any]) -> str | None:
+    """`FLOAT[3]`; None where the standard's element type is none of DuckDB's."""
+    size, item = options.get("dimensions"), VECTOR_ITEMS.get(str(options.get("elementType", "float32")))
+    return f"{item}[{size}]" if item and isinstance(size, int) else None
 
 
 def family(physical_type: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mesh.access.clearance import OPEN, Role, covers
+from mesh.access.clearance import OPEN, Role, classified, covers
 from mesh.audit import (
     PLACE,
     PLACE_ASIDE,
@@ -134,7 +134,7 @@ class Reader:
         clearance = self.role.clearance if self.role else OPEN
 
         def cleared(columns: Sequence[str]) -> list[str]:
-            return [column for column in columns if covers(clearance, table.column(column).classification)]
+            return [column for column in columns if covers(clearance, classified(table.column(column)))]
 
         columns = (*cleared(keys), *places, *cleared(values))
         return _Telling(name, tuple(keys), tuple(values), tuple(places), columns)

@@ -10,21 +10,19 @@ candidate) and `domain/product.rollback`. Events hold names, counts and verdicts
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from mesh.contract import Contract, parse_contract
-from mesh.errors import ContractError, SettingsError
+from mesh.errors import ContractError
 from mesh.lineage.columns import ColumnLineage
 from mesh.lineage.record import Try, tries
 from mesh.release import History, Release
 from mesh.release.history import read_whole
 
 if TYPE_CHECKING:
-    from openlineage.client import OpenLineageClient
     from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, Run, RunEvent
 
     from mesh.audit import Audit
@@ -61,23 +59,6 @@ def to_json(event: RunEvent) -> str:
 
     line: str = Serde.to_json(event)
     return line
-
-
-def transport() -> OpenLineageClient:
-    """A client that sends where the standard's own variables or file point.
-
-    Raises:
-        SettingsError: they point nowhere; the standard's default would print events to the console.
-    """
-    from openlineage.client import OpenLineageClient
-
-    set_up = [name for name in ("OPENLINEAGE_URL", "OPENLINEAGE_CONFIG") if os.environ.get(name)]
-    if not set_up and not any(name.startswith("OPENLINEAGE__TRANSPORT") for name in os.environ):
-        raise SettingsError(
-            "Nothing says where OpenLineage events go. Set OPENLINEAGE_URL to a receiver's address or "
-            "OPENLINEAGE_CONFIG to an openlineage.yml, or write them to a file with --out."
-        )
-    return OpenLineageClient()
 
 
 def _contract(known: dict[str, Contract | None], product: Product, release: Release | None) -> Contract | None:

@@ -17,11 +17,14 @@ from mesh.model.definition import Groups, Label, ModelDefinition, Split
 from mesh.model.derived import Made, Making, maker
 from mesh.model.fairness import GroupFigure, group_figures
 from mesh.model.frame import LABEL, RelationFor, scoring_frame, training_frame
-from mesh.model.groups import Fairness, measure, read_groups
+from mesh.model.gates import Gate, Verdict
+from mesh.model.groups import Fairness, groups_of, measure, read_groups
+from mesh.model.ledger import Ledger, ModelEvent, Standing
 from mesh.model.metrics import Metric, evaluate
 from mesh.model.proxies import Proxy
 from mesh.model.reading import load_definition
-from mesh.model.registry import RegisteredModel, Version, champion, find_registered, load_champion, register, versions
+from mesh.model.registration import RegisteredModel, find_registered, register
+from mesh.model.registry import Registry, Version, champion, load_champion, registered_name, versions
 from mesh.model.report import ColumnReport, read_columns
 from mesh.model.scoring import score
 from mesh.model.tracking import prepare_tracking
@@ -34,21 +37,27 @@ __all__ = [
     "ColumnReport",
     "ContractRef",
     "Fairness",
+    "Gate",
     "GroupFigure",
     "Groups",
     "Label",
+    "Ledger",
     "LoadedModel",
     "Made",
     "Making",
     "Metric",
     "ModelDefinition",
+    "ModelEvent",
     "Proxy",
     "RegisteredModel",
+    "Registry",
     "RelationFor",
     "ReleaseRef",
     "Split",
+    "Standing",
     "TrainedModel",
     "TrainingContext",
+    "Verdict",
     "Version",
     "champion",
     "describe",
@@ -57,6 +66,7 @@ __all__ = [
     "fingerprint",
     "fit_bands",
     "group_figures",
+    "groups_of",
     "load_bundle",
     "load_champion",
     "load_definition",
@@ -66,6 +76,7 @@ __all__ = [
     "read_columns",
     "read_groups",
     "register",
+    "registered_name",
     "score",
     "scoring_frame",
     "train",

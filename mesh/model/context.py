@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from mesh.model.definition import ModelDefinition
+from mesh.model.ledger import Ledger
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class TrainingContext:
 
     `releases` and `contracts` are keyed by product (`domain/name`). `artifact_dir` is where MLflow keeps artefacts
     of experiments that do not exist yet; None leaves it to the tracking server. `threads` never changes a result.
+    `ledger` says which version is champion; a context that only trains needs none.
     """
 
     domain: str
@@ -46,6 +48,7 @@ class TrainingContext:
     home: Path
     artifact_dir: Path | None = None
     threads: int = field(default=2, compare=False)
+    ledger: Ledger | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         for name in ("releases", "contracts"):

@@ -15,6 +15,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from mesh.model.gates import STAND_IN, Gate
+
 ALGORITHMS = ("lightgbm",)
 AUTOMATIC, NONE = "automatic", "none"
 FEATURE_SELECTIONS = (AUTOMATIC, NONE)
@@ -67,7 +69,8 @@ class Groups:
 class ModelDefinition:
     """One model: its input, label, split, features left out, capacity, algorithm and the products it feeds.
 
-    `output` is the product of its scores; `outputs` names further products by their role (see `mesh.model.derived`).
+    `output` is the product of its scores; `outputs` names further products by their role (see `mesh.model.derived`);
+    `gates` are what a challenger must pass (see `mesh.model.gates`).
     """
 
     model: str
@@ -89,6 +92,7 @@ class ModelDefinition:
     reasons: Mapping[str, str] = field(default_factory=dict)
     outputs: Mapping[str, str] = field(default_factory=dict)
     groups: Groups | None = None
+    gates: tuple[Gate, ...] = STAND_IN
     path: Path | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
@@ -120,4 +124,6 @@ class ModelDefinition:
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return dataclasses.asdict(value)
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
     return dict(value) if isinstance(value, Mapping) else value

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mesh.errors import ModelError
 from mesh.model.context import TrainingContext
-from mesh.model.definition import FAIRNESS, ROLES, ModelDefinition
+from mesh.model.definition import CHALLENGERS, FAIRNESS, ROLES, ModelDefinition
 
 if TYPE_CHECKING:
     import duckdb
@@ -36,10 +36,13 @@ class Making:
 
 @dataclass(frozen=True)
 class Made:
-    """What a maker gives: the table, and facts worth keeping with the release."""
+    """What a maker gives: the table, facts worth keeping with the release, and where versions of the model other than
+    its champion scored, their numbers and the hashes of their bundles.
+    """
 
     table: pa.Table
     details: Mapping[str, Any] = field(default_factory=dict)
+    scored_by: tuple[tuple[int, str], ...] | None = None
 
 
 Maker = Callable[[Making], Made]
@@ -55,4 +58,8 @@ def maker(role: str) -> Maker:
         from mesh.model.fairness_table import make_fairness
 
         return make_fairness
+    if role == CHALLENGERS:
+        from mesh.model.challengers import make_challenger_scores
+
+        return make_challenger_scores
     raise ModelError(f"No product of a model has the role {role}. Allowed: {', '.join(ROLES)}.")

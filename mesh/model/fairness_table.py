@@ -16,7 +16,6 @@ from mesh.model.fairness import MEDIAN_DAYS, GroupFigure, group_figures
 from mesh.model.frame import _labels_sql as labels_sql
 from mesh.model.frame import quote
 from mesh.model.groups import KEY, read_groups
-from mesh.model.split import TEST
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,9 +39,10 @@ def make_fairness(making: Making) -> Made:
     if len(versions) != 1:
         raise ModelError(f"{definition.output} holds scores of {len(versions)} model versions. Allowed: one.")
     name, version = (str(value) for value in versions[0])
-    first = _first_unseen(making.context.tracking_uri, name, version)
-    sql = _sql(making, definition)
-    given = {"first": first} | ({"as_of": None} if "$as_of" in sql else {})
+    learned = _learned_to(making, name, version)
+    sql = _sql(making, definition, len(learned))
+    given: dict[str, str | None] = {f"learned_{place}": moment for place, moment in enumerate(learned)}
+    given |= {"as_of": None} if "$as_of" in sql else {}
     con.register("_groups", groups)
     try:
         rows = con.execute(sql, given).to_arrow_table()
@@ -55,29 +55,29 @@ def make_fairness(making: Making) -> Made:
         days=rows.column("days").to_numpy(),
         least_rows=definition.groups.least_rows,
     )
-    table = _table(found, definition.groups.least_rows, name, version, first)
+    table = _table(found, definition.groups.least_rows, name, version)
     judged = [one for one in found if one.judged]
     details = {
-        "model_name": name, "model_version": version, "truth_from": first, "figures": len(found),
+        "model_name": name, "model_version": version, "learned_to": list(learned), "figures": len(found),
         "judged": len(judged), "differing": sum(one.differs for one in judged),
     }  # fmt: skip
     return Made(table, details)
 
 
-def _first_unseen(tracking_uri: str, name: str, version: str) -> str:
-    """The time of the first row that the version was measured on and did not learn from."""
-    from mlflow.exceptions import MlflowException
+def _learned_to(making: Making, name: str, version: str) -> tuple[str, ...]:
+    """The times of the last rows that the version was fitted to and stopped by, as the ledger has them."""
+    from mesh.model.registry import Registry
 
-    from mesh.model.tracking import prepare_tracking
+    standing = Registry.of(making.context).standing(name)
+    if not version.isdecimal() or int(version) not in standing.sha256:
+        raise ModelError(f"{making.definition.output} holds scores of {name} version {version}, which is in no ledger.")
+    learned = standing.registration(int(version)).evidence.get("learned_to")
+    if not learned:
+        raise ModelError(f"{name} version {version}: it is not on record which rows it learned from. Train it again.")
+    return tuple(map(str, learned))
 
-    client = prepare_tracking(tracking_uri)
-    try:
-        return str(client.get_run(client.get_model_version(name, version).run_id).data.params[f"{TEST}_first"])
-    except (MlflowException, KeyError) as error:
-        raise ModelError(f"{name} version {version}: MLflow does not know which rows it learned from.") from error
 
-
-def _sql(making: Making, definition: ModelDefinition) -> str:
+def _sql(making: Making, definition: ModelDefinition, moments: int) -> str:
     """One row per score: `flagged`, `truth` and `days` (NaN where there is none), and the groups."""
     label, relation_for = definition.label, making.relation_for
     given = relation_for(definition.input)
@@ -91,13 +91,13 @@ def _sql(making: Making, definition: ModelDefinition) -> str:
                 min(cast({quote(label.known_at)} as timestamp)) as decided_at
             from {relation_for(label.product or definition.input)} group by all"""
         days = f"coalesce(date_diff('second', cast({time} as timestamp), d.decided_at) / 86400.0, 'nan')"
+    unseen = " and ".join(f"{time} > cast($learned_{place} as {kind})" for place in range(moments))
     listed = ", ".join(f"g.{quote(column)}" for column in (definition.groups.columns if definition.groups else ()))
     return f"""
         with labels as ({labels_sql(definition, relation_for)}), decided as ({decided})
         select
             s.flagged,
-            case when {time} >= cast($first as {kind}) then coalesce(cast(l._label as double), 'nan') else 'nan' end
-                as truth,
+            case when {unseen} then coalesce(cast(l._label as double), 'nan') else 'nan' end as truth,
             cast({days} as double) as days,
             {listed}
         from {relation_for(definition.output)} as s
@@ -109,7 +109,7 @@ def _sql(making: Making, definition: ModelDefinition) -> str:
     """
 
 
-def _table(figures: tuple[GroupFigure, ...], least: int, name: str, version: str, first: str) -> pa.Table:
+def _table(figures: tuple[GroupFigure, ...], least: int, name: str, version: str) -> pa.Table:
     import pyarrow as pa
 
     def told(one: GroupFigure, value: float | None) -> float | None:
@@ -136,7 +136,6 @@ def _table(figures: tuple[GroupFigure, ...], least: int, name: str, version: str
             "p_value": one.p,
             "p_adjusted": one.p_adjusted,
             "verdict": one.verdict,
-            "truth_from": first,
         }
         for one in figures
     ]

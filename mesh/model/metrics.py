@@ -66,6 +66,42 @@ def evaluate(
     return result
 
 
+def paired(
+    y: npt.ArrayLike,
+    mine: npt.ArrayLike,
+    theirs: npt.ArrayLike,
+    capacity: float,
+    seed: int,
+    resamples: int = RESAMPLES,
+) -> dict[str, tuple[float, float, Metric]]:
+    """Figures of two sets of probabilities of the same rows: of one, of the other, and one less the other.
+
+    Both are measured on the same resamples of rows, so that the interval is of the difference alone.
+    """
+    import numpy as np
+
+    truth = np.asarray(y, dtype=np.float64)
+    sides = []
+    for given in (mine, theirs):
+        score = np.asarray(given, dtype=np.float64)
+        order = np.argsort(-score, kind="stable")
+        sides.append((order, _Ranked(truth[order], score[order], capacity)))
+    points = [ranked.figures(np.ones(len(truth))) for _, ranked in sides]
+    rng = np.random.default_rng(seed)
+    draws: list[dict[str, float]] = []
+    while len(draws) < resamples:
+        weights = np.bincount(rng.integers(0, len(truth), len(truth)), minlength=len(truth)).astype(np.float64)
+        if 0 < weights @ truth < weights.sum():
+            one, other = (ranked.figures(weights[order]) for order, ranked in sides)
+            draws.append({name: one[name] - other[name] for name in one})
+    found = {}
+    for name, value in points[0].items():
+        change = value - points[1][name]
+        low, high = np.quantile([draw[name] for draw in draws], (0.025, 0.975)) if draws else (change, change)
+        found[name] = (value, points[1][name], Metric(change, float(min(low, change)), float(max(high, change))))
+    return found
+
+
 def auc(y: npt.ArrayLike, score: npt.ArrayLike) -> float:
     """Probability that a positive row scores above a negative one, ties counting half."""
     import numpy as np

@@ -25,6 +25,7 @@ from mesh.model.definition import (
     Moment,
     Split,
 )
+from mesh.model.gates import GROUPS, LEAST, MOST, NAMES, NOT_WORSE, RATIO, SECTIONS, Gate, with_stand_ins
 from mesh.model.parameters import PARAMETERS
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -48,6 +49,7 @@ FIELDS = [
     "parameters",
     "output",
     "outputs",
+    "gates",
     "reasons",
     "seed",
 ]
@@ -105,6 +107,7 @@ class _Reader:
             reasons=self.texts(root, "reasons"),
             outputs=self.outputs(),
             groups=self.groups(key),
+            gates=self.gates(),
             path=self.path,
         )
 
@@ -164,6 +167,45 @@ class _Reader:
         if FAIRNESS in found and "groups" not in self.root:
             raise self.error(node, FAIRNESS, "outputs.", "needs groups to compare", "beside it `groups`")
         return found
+
+    def gates(self) -> tuple[Gate, ...]:
+        if "gates" not in self.root:
+            return with_stand_ins(())
+        node = self.mapping(self.root, "gates", SECTIONS)
+        found: list[Gate] = []
+        if NOT_WORSE in node:
+            names, allowed = node[NOT_WORSE], NAMES[NOT_WORSE]
+            if not isinstance(names, list) or not names or not all(name in allowed for name in names):
+                raise self.error(node, NOT_WORSE, "gates.", "is not a list of figures", ", ".join(allowed))
+            if len(set(names)) < len(names):
+                raise self.error(node, NOT_WORSE, "gates.", "names a figure twice", "each figure once")
+            found += [Gate(NOT_WORSE, str(name)) for name in names]
+        for section in (section for section in (MOST, LEAST, GROUPS) if section in node):
+            within = f"gates.{section}."
+            given = self.mapping(node, section, NAMES[section], "gates.")
+            for name in map(str, given):
+                if name.endswith(RATIO):
+                    found.append(Gate(section, name, *self.bounds(given, name, within)))
+                elif section == LEAST:
+                    found.append(Gate(section, name, low=self.amount(given, name, within)))
+                else:
+                    found.append(Gate(section, name, high=self.amount(given, name, within)))
+        return with_stand_ins(found)
+
+    def amount(self, node: Any, name: str, within: str) -> float:
+        value = self.present(node, name, within)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
+            raise self.error(node, name, within, "does not fit", "a number from 0")
+        return float(value)
+
+    def bounds(self, node: Any, name: str, within: str) -> tuple[float, float]:
+        value = self.present(node, name, within)
+        numbers = isinstance(value, list) and len(value) == 2
+        if not numbers or any(isinstance(one, bool) or not isinstance(one, (int, float)) for one in value):
+            raise self.error(node, name, within, "does not fit", "two numbers, such as [0.5, 2.0]")
+        if not 0 <= value[0] <= 1 <= value[1]:
+            raise self.error(node, name, within, "does not hold 1, which is no difference", "such as [0.5, 2.0]")
+        return float(value[0]), float(value[1])
 
     def parameters(self) -> dict[str, float | int | bool]:
         node = self.mapping(self.root, "parameters", list(PARAMETERS)) if "parameters" in self.root else {}

@@ -1,8 +1,7 @@
-"""Trained models in MLflow: one run, one registered version, one champion.
+"""Where models are kept and found: the ledger that decides, MLflow that tracks, a copy of every bundle in the home.
 
-A registration is found again by its fingerprint, a tag written in the same call that creates the version. A run
-that was killed before that left no version, only an open run, which is closed as killed; one that was killed after
-it is completed (the promotion is decided where it was not). One registration at a time per model and home.
+MLflow's alias and tags mirror the ledger (`mesh.model.ledger`); a mirror that fell behind is put right by whoever looks
+next. Nothing here, or anywhere in the mesh, deletes a bundle.
 """
 
 from __future__ import annotations
@@ -11,43 +10,82 @@ import fcntl
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mesh.errors import ModelError, NotFound
 from mesh.model.bundle import LoadedModel, load_bundle, write_bundle
+from mesh.model.comparison import Opponent
 from mesh.model.context import TrainingContext
 from mesh.model.definition import ModelDefinition
-from mesh.model.run import BUNDLE, log_run
-from mesh.model.split import TEST
+from mesh.model.ledger import HELD, PROMOTED, REGISTERED, Ledger, ModelEvent, Standing
+from mesh.model.run import BUNDLE
+from mesh.model.split import TEST, TRAIN, VALIDATION
 from mesh.model.tracking import prepare_tracking
-from mesh.model.training import TrainedModel
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities.model_registry import ModelVersion
 
-CHAMPION = "champion"
+    from mesh.session import Mesh
+
+ALIAS = "champion"
 FINGERPRINT, SHA256, DECISION, REASON = "mesh.fingerprint", "mesh.bundle_sha256", "mesh.decision", "mesh.reason"
-PROMOTED, HELD = "promoted", "held"
+PLATFORM = "mesh"
+"""Who decides where no person does."""
 
 
 @dataclass(frozen=True)
-class RegisteredModel:
-    """A version in the registry. `decision` is `promoted` (it became champion) or `held`, `reason` says why.
+class Registry:
+    """Where models are kept: the ledger that decides, MLflow that tracks, and a home with a copy of every bundle."""
 
-    `reused` tells that the version was there already, so nothing was trained or logged a second time.
-    """
+    ledger: Ledger
+    tracking_uri: str
+    home: Path
 
-    name: str
-    version: int
-    run_id: str
-    sha256: str
-    decision: str
-    reason: str
-    reused: bool
+    @classmethod
+    def opened(cls, mesh: Mesh) -> Registry:
+        """That of an opened mesh."""
+        postgres = mesh.postgres
+        return cls(Ledger(postgres), postgres.url(postgres.mlflow_database), mesh.settings.home)
+
+    @classmethod
+    def of(cls, context: TrainingContext) -> Registry:
+        """That of a training.
+
+        Raises:
+            ModelError: the context has no ledger; one that only trains needs none.
+        """
+        if context.ledger is None:
+            raise ModelError("Nothing is registered or loaded without the ledger of models: give the context one.")
+        return cls(context.ledger, context.tracking_uri, context.home)
+
+    def client(self) -> MlflowClient:
+        return prepare_tracking(self.tracking_uri)
+
+    def standing(self, name: str) -> Standing:
+        """Where the versions of a model stand; what MLflow knew before there was a ledger is put on record first."""
+        found = self.ledger.standing(name)
+        return found if found.events else _adopt(self, name)
+
+    def load(self, name: str, version: int) -> LoadedModel:
+        """Any version, whatever its standing: a release may refer to it long after it went out of service.
+
+        Its files are verified against the ledger's hash. They come from `<home>/models/<sha256>/`, or else from
+        MLflow, and are then kept there.
+
+        Raises:
+            NotFound: the ledger knows no such version.
+            ModelError: the files are damaged, were replaced, or are in neither place.
+        """
+        standing = self.standing(name)
+        sha256 = standing.need(version)
+        kept = self.home / "models" / sha256
+        if kept.is_dir():
+            return load_bundle(kept, sha256=sha256, version=version)
+        run_id = str(standing.registration(version).evidence.get("run", ""))
+        return fetch(self.client(), run_id, kept, sha256, name, version)
 
 
 def registered_name(definition: ModelDefinition, domain: str) -> str:
@@ -55,63 +93,15 @@ def registered_name(definition: ModelDefinition, domain: str) -> str:
     return f"{domain}.{definition.model}"
 
 
-def register(trained: TrainedModel, definition: ModelDefinition, context: TrainingContext) -> RegisteredModel:
-    """Log a run, register its model and let the gate decide whether it becomes champion; once per fingerprint.
-
-    Raises:
-        ServiceError: MLflow's store cannot be opened.
-        ModelError: the model is another one than the definition names.
-    """
-    name = registered_name(definition, context.domain)
-    if trained.model.name != name:
-        raise ModelError(f"{trained.model.name} cannot be registered as {name}. Train that definition.")
-    client = prepare_tracking(context.tracking_uri)
-    with _one_at_a_time(context.home, name):
-        if found := find_registered(definition, context):
-            return found
-        experiment = _experiment(client, definition, context)
-        _close_left_open(client, experiment, context.fingerprint)
-        run_id, model_id, source = log_run(client, experiment, trained, definition, context)
-        _ensure_model(client, name, definition)
-        version = client.create_model_version(
-            name,
-            source,
-            run_id,
-            tags={FINGERPRINT: context.fingerprint, SHA256: trained.model.sha256},
-            description=definition.description,
-            model_id=model_id,
-        )
-        client.set_terminated(run_id)
-        return replace(_decide(client, version), reused=False)
-
-
-def find_registered(definition: ModelDefinition, context: TrainingContext) -> RegisteredModel | None:
-    """The version with the context's fingerprint whose files verify, or None. Ask before training: it saves both.
-
-    Raises:
-        ServiceError: MLflow's store cannot be opened.
-    """
-    client = prepare_tracking(context.tracking_uri)
-    name = registered_name(definition, context.domain)
-    query = f"name = '{name}' and tags.`{FINGERPRINT}` = '{context.fingerprint}'"
-    versions = sorted(client.search_model_versions(query), key=lambda found: -int(found.version))
-    for version in versions:
-        try:
-            _fetch(client, version, context.home)
-        except ModelError:
-            continue
-        if client.get_run(version.run_id).info.status == "RUNNING":
-            client.set_terminated(version.run_id)
-        return _decide(client, version)
-    return None
-
-
 @dataclass(frozen=True)
 class Version:
-    """A registered version as a listing shows it; `metrics` are those of the later rows."""
+    """A version as a listing shows it; `metrics` are those of the later rows, empty where MLflow lost the run.
+
+    `standing` is `champion`, `challenger` or `retired`; `decision` the last word on it and `reason` its why.
+    """
 
     version: int
-    champion: bool
+    standing: str
     run_id: str
     decision: str
     reason: str
@@ -119,112 +109,196 @@ class Version:
     releases: tuple[str, ...]
     metrics: dict[str, float]
 
+    @property
+    def champion(self) -> bool:
+        return self.standing == ALIAS
 
-def versions(name: str, tracking_uri: str) -> tuple[Version, ...]:
-    """Every version of a registered model (`<domain>.<model>`), newest first; nothing where there is none."""
-    client = prepare_tracking(tracking_uri)
-    current = _champion_version(client, name)
+
+def versions(registry: Registry, name: str) -> tuple[Version, ...]:
+    """Every version of a model (`<domain>.<model>`), newest first; nothing where there is none."""
+    from mlflow.exceptions import MlflowException
+
+    client = registry.client()
+    standing = registry.standing(name)
     found = []
-    for version in sorted(client.search_model_versions(f"name = '{name}'"), key=lambda one: -int(one.version)):
-        run = client.get_run(version.run_id).data
-        prefix = "mesh.release."
+    for number in standing.versions:
+        born = standing.registration(number)
+        decision = standing.decisions[number]
+        run_id = str(born.evidence.get("run", ""))
+        try:
+            figures = client.get_run(run_id).data.metrics
+        except MlflowException:
+            figures = {}
+        made = born.evidence.get("made_at")
         found.append(
             Version(
-                version=int(version.version),
-                champion=current is not None and current.version == version.version,
-                run_id=version.run_id,
-                decision=version.tags.get(DECISION, "undecided"),
-                reason=version.tags.get(REASON, ""),
-                made_at=datetime.fromtimestamp(version.creation_timestamp / 1000, UTC).replace(tzinfo=None),
+                version=number,
+                standing=standing.word(number),
+                run_id=run_id,
+                decision=decision.word,
+                reason=decision.why,
+                made_at=datetime.fromisoformat(made) if made else (born.at or datetime.now(UTC)).replace(tzinfo=None),
                 releases=tuple(
-                    f"{tag.removeprefix(prefix)}@{value.partition('@')[0]}"
-                    for tag, value in sorted(run.tags.items())
-                    if tag.startswith(prefix)
+                    f"{key}@{release}" for key, release in sorted(born.evidence.get("releases", {}).items())
                 ),
-                metrics={
-                    key.removeprefix(f"{TEST}_"): value for key, value in run.metrics.items() if key.startswith(TEST)
-                },
+                metrics={key.removeprefix(f"{TEST}_"): value for key, value in figures.items() if key.startswith(TEST)},
             )
         )
     return tuple(found)
 
 
 def champion(definition: ModelDefinition, context: TrainingContext) -> LoadedModel:
-    """The model that scores now, verified and kept under `<home>/models/<sha256>/`.
+    """The model that scores now by the ledger's word, verified and kept under `<home>/models/<sha256>/`.
 
-    Only `domain`, `tracking_uri` and `home` of the context are used.
+    Only `domain`, `ledger`, `tracking_uri` and `home` of the context are used.
 
     Raises:
         NotFound: no version is champion.
         ModelError: the champion's files are damaged or were replaced.
     """
-    return load_champion(registered_name(definition, context.domain), context.tracking_uri, context.home)
+    return load_champion(registered_name(definition, context.domain), Registry.of(context))
 
 
-def load_champion(name: str, tracking_uri: str, home: Path) -> LoadedModel:
+def load_champion(name: str, registry: Registry) -> LoadedModel:
     """As `champion`, for a reader that knows only the registered name."""
-    client = prepare_tracking(tracking_uri)
-    version = _champion_version(client, name)
-    if version is None:
-        raise NotFound(f"{name} has no champion. Train and register it, or set the alias `{CHAMPION}` on a version.")
-    return _fetch(client, version, home)
+    standing = registry.standing(name)
+    if standing.champion is None:
+        key = name.replace(".", "/")
+        newest = next(iter(standing.challengers), None)
+        if newest is None:
+            raise NotFound(f"{key} has no champion: no version of it is registered. Train it: `mesh run`.")
+        raise NotFound(
+            f"{key} has no champion. Version {newest}: {standing.decisions[newest].why}. Look at it with `mesh model "
+            f"{key}`; make it champion with `mesh promote {key} --version {newest} --force --why REASON`."
+        )
+    return registry.load(name, standing.champion)
 
 
-def _fetch(client: MlflowClient, version: ModelVersion, home: Path) -> LoadedModel:
+def opponent(registry: Registry, standing: Standing) -> Opponent | str | None:
+    """The champion as an opponent; None where there is none, a text where it cannot be had."""
+    if standing.champion is None:
+        return None
+    learned_to = standing.registration(standing.champion).evidence.get("learned_to")
+    if not learned_to:
+        return f"nobody knows up to when champion version {standing.champion} learned"
+    try:
+        return Opponent(registry.load(standing.model, standing.champion), tuple(learned_to))
+    except ModelError as error:
+        return f"champion version {standing.champion} cannot be loaded: {error}"
+
+
+def mirror(client: MlflowClient, standing: Standing) -> None:
+    """Make MLflow's alias and tags say what the ledger says; what says so already is left alone."""
     from mlflow.exceptions import MlflowException
 
-    sha256, number = version.tags.get(SHA256), int(version.version)
-    if not sha256:
-        raise ModelError(f"{version.name} version {number} was not registered by the mesh, so it cannot be verified.")
-    kept = home / "models" / sha256
-    if kept.is_dir():
-        return load_bundle(kept, sha256=sha256, version=number)
+    if not standing.events:
+        return
+    name = standing.model
+    there = {int(one.version): one for one in client.search_model_versions(f"name = '{name}'")}
+    if not there:
+        return
+    current = _aliased(client, name)
+    if standing.champion is None:
+        if current is not None:
+            client.delete_registered_model_alias(name, ALIAS)
+    elif standing.champion in there and current != standing.champion:
+        client.set_registered_model_alias(name, ALIAS, str(standing.champion))
+    for number, decision in standing.decisions.items():
+        version = there.get(number)
+        if version is None:
+            continue
+        for tag, value in ((REASON, decision.why[:5000]), (DECISION, decision.word)):
+            if version.tags.get(tag) != value:
+                client.set_model_version_tag(name, version.version, tag, value)
+                try:
+                    client.set_tag(version.run_id, tag, value)
+                except MlflowException:
+                    continue  # the run was deleted by hand; the version still tells
+
+
+def _adopt(registry: Registry, name: str) -> Standing:
+    """Put on record what MLflow's tags and alias said before there was a ledger."""
+    client = registry.client()
+    there = sorted(client.search_model_versions(f"name = '{name}'"), key=lambda one: int(one.version))
+    events = []
+    last = None
+    for version in there:
+        if SHA256 not in version.tags or DECISION not in version.tags:
+            continue
+        number, sha256 = int(version.version), version.tags[SHA256]
+        run = client.get_run(version.run_id).data
+        ends = [run.params.get(f"{part}_last") for part in (TRAIN, VALIDATION)]
+        prefix = "mesh.release."
+        evidence = {
+            "run": version.run_id,
+            "fingerprint": version.tags.get(FINGERPRINT, ""),
+            "learned_to": [end for end in ends if end],
+            "releases": {
+                tag.removeprefix(prefix): int(value.partition("@")[0])
+                for tag, value in run.tags.items()
+                if tag.startswith(prefix)
+            },
+            "made_at": datetime.fromtimestamp(version.creation_timestamp / 1000, UTC).replace(tzinfo=None).isoformat(),
+        }
+        why = "registered before there was a ledger"
+        events.append(ModelEvent(name, number, sha256, REGISTERED, PLATFORM, why, evidence))
+        kind = PROMOTED if version.tags[DECISION] == PROMOTED else HELD
+        events.append(ModelEvent(name, number, sha256, kind, PLATFORM, version.tags.get(REASON, why), {}))
+        last = number if kind == PROMOTED else last
+    aliased = _aliased(client, name)
+    known = {event.version: event.sha256 for event in events}
+    if aliased in known and aliased != last:
+        why = "it was champion before there was a ledger"
+        events.append(ModelEvent(name, aliased, known[aliased], PROMOTED, PLATFORM, why, {}))
+    return registry.ledger.append(events, after=0) if events else Standing(name)
+
+
+def fetch(client: MlflowClient, run_id: str, kept: Path, sha256: str, name: str, version: int) -> LoadedModel:
+    """A bundle from the artefacts of an MLflow run, verified, and kept from now on.
+
+    Raises:
+        ModelError: it is not there, or not the one that was registered.
+    """
+    from mlflow.exceptions import MlflowException
+
     kept.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".fetch-", dir=kept.parent) as draft:
         try:
-            folder = Path(client.download_artifacts(version.run_id, BUNDLE, draft))
+            folder = Path(client.download_artifacts(run_id, BUNDLE, draft))
         except (MlflowException, OSError) as error:
-            raise ModelError(f"{version.name} version {number}: its files cannot be fetched from MLflow.") from error
-        model = load_bundle(folder, sha256=sha256, version=number)
+            raise ModelError(
+                f"{name} version {version}: its files are neither in {kept} nor among the artefacts of MLflow run "
+                f"{run_id}, so nothing can be scored with it. Put the folder back from a backup (the SHA-256 of its "
+                "manifest is its name), restore the run (`mlflow runs restore`) with its artefacts, or train the same "
+                "definition on the same releases again, which gives the same files."
+            ) from error
+        model = load_bundle(folder, sha256=sha256, version=version)
     write_bundle(kept, model)
     return model
 
 
-def _decide(client: MlflowClient, version: ModelVersion) -> RegisteredModel:
-    """Promote or hold a version, once; the decision is stored before the alias moves, and the alias move repeats."""
-    decision, reason = version.tags.get(DECISION), version.tags.get(REASON, "")
-    if decision is None:
-        decision, reason = _gate(client, version)
-        if decision == PROMOTED:
-            client.set_registered_model_alias(version.name, CHAMPION, version.version)
-        for tag, value in ((REASON, reason), (DECISION, decision)):
-            client.set_tag(version.run_id, tag, value)
-            client.set_model_version_tag(version.name, version.version, tag, value)
-    return RegisteredModel(
-        version.name, int(version.version), version.run_id, version.tags[SHA256], decision, reason, reused=True
-    )
+def restore(registry: Registry, model: LoadedModel, *, run_id: str) -> None:
+    """Put the files of a known bundle back where they were lost or damaged; a damaged folder is moved aside."""
+    from mlflow.exceptions import MlflowException
+
+    kept = registry.home / "models" / model.sha256
+    if kept.is_dir():
+        try:
+            load_bundle(kept, sha256=model.sha256)
+        except ModelError:
+            kept.rename(Path(tempfile.mkdtemp(prefix=f"damaged-{model.sha256[:12]}-", dir=kept.parent)) / kept.name)
+    write_bundle(kept, model)
+    try:
+        registry.client().log_artifacts(run_id, str(kept), BUNDLE)
+    except (MlflowException, OSError):
+        return  # the run is gone; the home's copy serves
 
 
-def _gate(client: MlflowClient, version: ModelVersion) -> tuple[str, str]:
-    """Better-not-worse: the later rows' average precision may not fall below the champion's interval."""
-    current = _champion_version(client, version.name)
-    if current is None:
-        return PROMOTED, "there was no champion"
-    if current.version == version.version:
-        return PROMOTED, "it is the champion already"
-    mine = client.get_run(version.run_id).data.metrics[f"{TEST}_average_precision"]
-    bar = client.get_run(current.run_id).data.metrics.get(f"{TEST}_average_precision_low")
-    if bar is None:
-        return HELD, f"champion version {current.version} has no test figures to compare with"
-    figures = f"test average precision {mine:.4f}, champion version {current.version} at least {bar:.4f}"
-    return (PROMOTED, f"not worse: {figures}") if mine >= bar else (HELD, f"worse: {figures}")
-
-
-def _champion_version(client: MlflowClient, name: str) -> ModelVersion | None:
+def _aliased(client: MlflowClient, name: str) -> int | None:
     from mlflow.exceptions import MlflowException
 
     try:
-        return client.get_model_version_by_alias(name, CHAMPION)
+        return int(client.get_model_version_by_alias(name, ALIAS).version)
     except MlflowException as error:
         # A missing alias is INVALID_PARAMETER_VALUE in the SQL store, a missing model RESOURCE_DOES_NOT_EXIST.
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
@@ -232,29 +306,9 @@ def _champion_version(client: MlflowClient, name: str) -> ModelVersion | None:
         raise
 
 
-def _experiment(client: MlflowClient, definition: ModelDefinition, context: TrainingContext) -> str:
-    name = f"{context.domain}/{definition.model}"
-    if found := client.get_experiment_by_name(name):
-        return str(found.experiment_id)
-    place = None
-    if context.artifact_dir is not None:
-        place = (context.artifact_dir / context.domain / definition.model).absolute().as_uri()
-    return str(client.create_experiment(name, artifact_location=place))
-
-
-def _ensure_model(client: MlflowClient, name: str, definition: ModelDefinition) -> None:
-    if not client.search_registered_models(f"name = '{name}'", max_results=1):
-        client.create_registered_model(name, description=definition.description)
-
-
-def _close_left_open(client: MlflowClient, experiment: str, fingerprint: str) -> None:
-    query = f"tags.`{FINGERPRINT}` = '{fingerprint}' and attributes.status = 'RUNNING'"
-    for run in client.search_runs([experiment], query):
-        client.set_terminated(run.info.run_id, "KILLED")
-
-
 @contextmanager
-def _one_at_a_time(home: Path, name: str) -> Iterator[Any]:
+def one_at_a_time(home: Path, name: str) -> Iterator[Any]:
+    """Hold the lock of a model in this home."""
     folder = home / "models"
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / f".{name}.lock", "w") as lock:

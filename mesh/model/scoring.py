@@ -17,8 +17,11 @@ CHUNK = 1 << 18
 """Rows whose contributions are held in memory at once."""
 
 
-def score(model: LoadedModel, table: pa.Table, *, threads: int = 2) -> pa.Table:
+def score(model: LoadedModel, table: pa.Table, *, threads: int = 2, reasons: bool = True) -> pa.Table:
     """Score rows, in their order.
+
+    Args:
+        reasons: with the reason columns, which cost more than the rest.
 
     Returns:
         The key column, `probability` double, `score` int32 0-100 (percent of the reference population below),
@@ -46,6 +49,8 @@ def score(model: LoadedModel, table: pa.Table, *, threads: int = 2) -> pa.Table:
         "band": levels.cast(pa.string()),
         "flagged": pa.array(card.bands.flagged(margins)),
     }
+    if not reasons:
+        return pa.table(columns)
     parts = [reason_columns(model, matrix[at : at + CHUNK], threads) for at in range(0, max(len(matrix), 1), CHUNK)]
     for place in range(REASONS):
         columns[f"reason_{place + 1}"] = pa.chunked_array([part[place] for part in parts], type=pa.string())

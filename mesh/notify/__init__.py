@@ -1,4 +1,5 @@
-"""Notifications: owners and registered consumers are told of releases, failed audits, late products and deprecations.
+"""Notifications: owners and registered consumers are told of releases, failed audits, late or unavailable
+products and deprecations.
 
     facts (releases, audits, contracts, the clock) -> events -> outbox (event x address) -> webhook or email
 

@@ -15,7 +15,11 @@ from mesh.access import redact
 from mesh.audit import Audit, RuleResult
 from mesh.audit.running import counted
 from mesh.contract import Contract, EventKind, ServiceLevel, parse_contract
+from mesh.contract.service import holds_frequency, of_the_release
 from mesh.errors import ContractError
+from mesh.levels import LevelResult, Outage, judge_levels, newest_outage
+from mesh.levels.releases import allowed_gap
+from mesh.postgres import Postgres
 from mesh.project import Product
 from mesh.release import History, RecordedAudit, Release, failed_audits
 from mesh.release.history import read_whole
@@ -24,7 +28,6 @@ from mesh.session import Mesh
 NEWS = timedelta(days=1)
 """What happened longer ago is no news to anybody who is told of it for the first time."""
 
-AGES = ("freshness", "latency")
 ENDING = ("deprecated", "retired")
 ENDS = {"endOfSupport": "End of support", "endOfLife": "End of life", "generalAvailability": "General availability"}
 
@@ -65,6 +68,7 @@ def news(mesh: Mesh, products: Sequence[Product], now: datetime) -> tuple[Event,
         found += release_events(records, since)
         found += deprecation_events(records, since, lambda release: _contract(mesh, contracts, release))
         found += late_events(contract, history.newest.get(key), now)
+        found += _unavailable(mesh.postgres, history, contract, now)
     audits = [audit for audit in failed_audits(mesh.postgres, since) if audit.audit.product in contracts]
     found += audit_events(audits, history)
     return tuple(sorted(found, key=lambda event: (event.at, event.id)))
@@ -173,16 +177,17 @@ def _deprecated(release: Release, contract: Contract) -> Event:
 
 
 def late_events(contract: Contract, newest: Release | None, now: datetime) -> list[Event]:
-    """The lateness of one product: its newest release is older than the contract promises.
+    """The lateness of one product: its newest release is older than the contract promises, or the next one is overdue.
 
     Lateness lasts, so it is news as long as it lasts; the id names the release that went stale, so it is told once. A
     level that names a column is a rule of the audit.
     """
-    levels = [level for level in contract.sla if level.name in AGES and level.age and not level.column]
+    levels = [level for level in contract.sla if of_the_release(level) or holds_frequency(level)]
     if not levels or newest is None or contract.status == "retired":
         return []
-    level = min(levels, key=_age)
-    since = _at(newest) + _age(level)
+    level = min(levels, key=_longest)
+    since = _at(newest) + _longest(level)
+    promise = "promises one no older than" if of_the_release(level) else "promises the next one within"
     if since > now:
         return []
     return [
@@ -193,13 +198,45 @@ def late_events(contract: Contract, newest: Release | None, now: datetime) -> li
             at=since,
             subject=f"{newest.product}: late since {_moment(since)}",
             text=f"{newest.product} is late since {_moment(since)}: its newest release {newest.release} is of "
-            f"{_moment(_at(newest))}, and its contract promises one no older than {level.value} {level.unit} "
+            f"{_moment(_at(newest))}, and its contract {promise} {level.value} {level.unit} "
             f"({level.name}).",
             release=newest.release,
             contract_version=contract.version,
             commands=(f"mesh product {newest.product}", f"mesh run --select {newest.product}"),
         )
     ]
+
+
+def unavailable_events(
+    contract: Contract, missed: LevelResult, outage: Outage, release: int, now: datetime
+) -> list[Event]:
+    """The newest outage of one product, where its availability is missed with it; told once, when it is new."""
+    if outage.last < now - NEWS:
+        return []
+    return [
+        Event(
+            id=f"unavailable:{contract.name}#{outage.number}",
+            kind="unavailable",
+            product=contract.name,
+            at=outage.began,
+            subject=f"{contract.name}: less available than promised",
+            text=f"{contract.name} could not be read {_moment(outage.began)} ({outage.error}), and is less available "
+            f"than promised: {missed.message}",
+            release=release,
+            contract_version=contract.version,
+            commands=(f"mesh probe {contract.name}", f"mesh product {contract.name}"),
+        )
+    ]
+
+
+def _unavailable(postgres: Postgres, history: History, contract: Contract, now: datetime) -> list[Event]:
+    served = history.served.get(contract.name)
+    if served is None or contract.status == "retired" or all(level.name != "availability" for level in contract.sla):
+        return []
+    outage = newest_outage(postgres, contract.name, now)
+    missed = [result for result in judge_levels(postgres, history, contract, now)
+              if result.missed and result.level.name == "availability"]  # fmt: skip
+    return unavailable_events(contract, missed[0], outage, served.release, now) if outage and missed else []
 
 
 def audit_events(audits: Iterable[RecordedAudit], history: History) -> list[Event]:
@@ -270,9 +307,10 @@ def _at(release: Release) -> datetime:
     return release.published_at
 
 
-def _age(level: ServiceLevel) -> timedelta:
+def _longest(level: ServiceLevel) -> timedelta:
+    """The greatest age of the newest release that keeps a level."""
     assert level.age is not None
-    return level.age
+    return allowed_gap(level) if level.name == "frequency" else level.age
 
 
 def _moment(moment: datetime) -> str:

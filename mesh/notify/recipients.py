@@ -4,7 +4,7 @@ The owner's addresses are the `support` channels of the contract, in the words o
 
     url: mailto:ADDRESS     an email of every event, of less where there is a `scope`:
       scope: announcements    releases and deprecations
-      scope: issues           failed audits and lateness
+      scope: issues           failed audits, lateness and missed availability
       scope: interactive      nothing, since people talk there
     url: https://...        a webhook only with `scope: notifications` and `tool: other` (or none); the address of a
                             chat or a ticket desk is a page for people
@@ -29,7 +29,7 @@ SCOPES: dict[str | None, tuple[EventKind, ...]] = {
     None: EVENTS,
     "notifications": EVENTS,
     "announcements": ("release", "deprecation"),
-    "issues": ("audit_failed", "late"),
+    "issues": ("audit_failed", "late", "unavailable"),
     "interactive": (),
 }
 

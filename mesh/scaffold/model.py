@@ -10,6 +10,7 @@ from typing import Any
 
 import duckdb
 
+from mesh.access.clearance import classified
 from mesh.contract import Column
 from mesh.contract.predicates import quoted
 from mesh.errors import UsageError
@@ -163,7 +164,7 @@ def _definition(plan: _Plan) -> dict[str, Any]:
             exclude[column.name] = "An identifier can only be learned by heart."
         elif column.logical_type not in FEATURES:
             exclude[column.name] = f"A {column.logical_type} is no feature; derive a number from it in the product."
-        elif column.classification in ("confidential", "restricted"):
+        elif classified(column) in ("confidential", "restricted"):
             exclude[column.name] = "Personal data that is no code."
         else:
             reasons[column.name] = words(column.name)
@@ -269,11 +270,11 @@ def _columns(plan: _Plan) -> list[dict[str, Any]]:
     key, time = plan.key, plan.time
     return [
         column(key.name, key.logical_type, key.physical_type, f"The row of {source.key}.",
-               classification=key.classification or "internal", primaryKey=True, primaryKeyPosition=1,
+               classification=classified(key) or "internal", primaryKey=True, primaryKeyPosition=1,
                relationships=[{"type": "foreignKey", "to": points_at,
                                "customProperties": [{"property": "severity", "value": "error"}]}]),
         column(time.name, time.logical_type, time.physical_type, f"As in {source.key}.",
-               classification=time.classification or "internal", required=time.required),
+               classification=classified(time) or "internal", required=time.required),
         column("probability", "number", "DOUBLE", "Probability that a check would find it, as the model sees it.",
                criticalDataElement=True, **options(minimum=0, maximum=1)),
         column("score", "integer", "INTEGER", "How many percent of all rows rank below, 0 to 100.",

@@ -185,7 +185,7 @@ def test_the_first_page_lists_products_with_their_last_verdict(pages: Pages) -> 
     answer = pages.ask("/")
     dash = "\N{EN DASH}"
     assert Outline(answer.text).rows[1:] == [
-        [KEY, "shop-data-team", dash, dash, "failed 2026-01-10 12:00 UTC", "9", "1"]
+        [KEY, "shop-data-team", dash, dash, "failed 2026-01-10 12:00 UTC", "10", "1"]
     ]
     assert f'<a href="{PATH}">' in answer.text
 

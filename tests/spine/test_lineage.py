@@ -10,6 +10,7 @@ import pytest
 
 from mesh.catalogue import Catalogue, Entry, gather
 from mesh.lineage import ColumnSource
+from tests.mesh.lineage.openlineage_schema import wrong_with
 from tests.spine.conftest import Spine
 
 
@@ -82,7 +83,13 @@ def test_the_commands_show_lineage_and_write_the_catalogue(spine: Spine, tmp_pat
     assert (facts["release"], facts["raw_tables"]) == (1, ["claims_build.raw_outcomes"])
     events = tmp_path / "events.ndjson"
     assert "Wrote 28 events" in spine.fork("lineage", "--format", "openlineage", "--out", str(events)).out
-    assert len(events.read_text().splitlines()) == 28
+    told = [json.loads(line) for line in events.read_text().splitlines()]
+    assert (len(told), [wrong for event in told for wrong in wrong_with(event)]) == (28, [])
+    outputs = [output for event in told for output in event.get("outputs", ())]
+    assert len(outputs) == 7
+    for output in outputs:
+        columns = [column["name"] for column in output["facets"]["schema"]["fields"]]
+        assert sorted(output["facets"]["columnLineage"]["fields"]) == sorted(columns), output["name"]
     assert "9 pages, 9 written" in spine.fork("catalogue", "--out", str(tmp_path / "site")).out
     refused = spine.fork("lineage")
     assert (refused.status, "Name a product" in refused.err) == (2, True)

@@ -1,6 +1,6 @@
 "use strict";
 
-// Says that a product is late: the page itself knows no time but that of its releases.
+// Says that a product is late: the page itself knows no time but those of its releases and probes.
 for (const time of document.querySelectorAll("time[data-due]")) {
   if (new Date(time.dateTime) < new Date()) {
     const late = document.createElement("strong");
@@ -8,6 +8,70 @@ for (const time of document.querySelectorAll("time[data-due]")) {
     late.textContent = " (late)";
     time.after(late);
   }
+}
+
+// The picture of a wide lineage begins where its product stands.
+for (const box of document.querySelectorAll(".lineage .focus rect")) {
+  const frame = box.closest(".scroll");
+  frame.scrollLeft = box.x.baseVal.value - (frame.clientWidth - box.width.baseVal.value) / 2;
+}
+
+for (const query of document.querySelectorAll("pre[data-copy]")) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "copy";
+  button.textContent = "Copy";
+  button.setAttribute("aria-label", `Copy: ${query.dataset.copy}`);
+  button.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(query.textContent);
+      button.textContent = "Copied";
+    } catch {
+      // Not every browser lets a page that was opened as a file write there: then it is marked, ready to be copied.
+      getSelection().selectAllChildren(query);
+      button.textContent = "Marked";
+    }
+  });
+  query.after(button);
+}
+
+// A long table gets a box that leaves only the rows that have every word.
+const LONG = 12;
+for (const table of document.querySelectorAll("table.stack")) {
+  const rows = [...table.tBodies[0].rows];
+  if (rows.length < LONG || !table.caption) continue;
+  const box = document.createElement("div");
+  box.className = "filter";
+  const label = document.createElement("label");
+  const input = document.createElement("input");
+  const told = document.createElement("span");
+  input.type = "search";
+  input.id = `filter-${document.querySelectorAll(".filter").length}`;
+  label.htmlFor = input.id;
+  label.textContent = `Only ${table.tHead.rows[0].cells[0].textContent.toLowerCase()}s with`;
+  told.setAttribute("role", "status");
+  box.append(label, input, told);
+  input.addEventListener("input", () => {
+    const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+    for (const row of rows) {
+      const text = row.textContent.toLowerCase();
+      row.hidden = !words.every((word) => text.includes(word));
+    }
+    const left = rows.filter((row) => !row.hidden).length;
+    told.textContent = words.length ? `${left} of ${rows.length}` : "";
+  });
+  table.closest(".scroll").before(box);
+}
+
+const seek = document.querySelector("[data-index]");
+if (seek) {
+  seek.hidden = false;
+  const input = seek.querySelector("input");
+  input.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && input.value.trim()) {
+      location.href = `${seek.dataset.index}#q=${encodeURIComponent(input.value.trim())}`;
+    }
+  });
 }
 
 const data = document.getElementById("index");
@@ -66,18 +130,36 @@ if (data) {
     results.replaceChildren(...found.slice(0, MOST).map(entry));
     const shown = found.length > MOST ? `, the best ${MOST} shown` : "";
     status.textContent = given.length ? `${found.length} ${found.length === 1 ? "match" : "matches"}${shown}` : "";
-    const query = given.length ? `?q=${encodeURIComponent(words.value)}` : "";
-    // A page that was opened as a file may not change its own address.
-    if (location.protocol !== "file:") {
-      history.replaceState(null, "", `${location.pathname}${query}${given.length ? "" : location.hash}`);
+    // In the fragment, which a page that was opened as a file may change too: the way back finds the search again.
+    const asked = location.hash.startsWith("#q=");
+    if (given.length || asked) {
+      history.replaceState(null, "", given.length ? `#q=${encodeURIComponent(words.value)}` : location.pathname);
     }
   };
 
+  // From the box to the results and through them; Enter in the box takes the best.
+  document.getElementById("search").addEventListener("keydown", (event) => {
+    const stops = [words, ...results.querySelectorAll("a")];
+    const at = stops.indexOf(document.activeElement);
+    const to = { ArrowDown: at + 1, ArrowUp: at - 1 }[event.key];
+    if (at >= 0 && stops[to]) {
+      stops[to].focus();
+      event.preventDefault();
+    } else if (event.key === "Enter" && at === 0 && stops[1]) {
+      stops[1].click();
+    } else if (event.key === "Escape" && at > 0) {
+      words.focus();
+    }
+  });
+
   document.getElementById("search").hidden = false;
-  const asked = new URLSearchParams(location.search).get("q");
-  if (asked) {
+  const ask = () => {
+    const asked = new URLSearchParams(location.hash.slice(1)).get("q");
+    if (asked === null) return;
     words.value = asked;
     show();
-  }
+  };
+  ask();
+  window.addEventListener("hashchange", ask);
   words.addEventListener("input", show);
 }

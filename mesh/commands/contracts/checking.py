@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from mesh.commands.products import level_row, show_levels
 from mesh.console import listing, screen
 
 if TYPE_CHECKING:
@@ -36,11 +37,12 @@ def check(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Audit the newest candidate (else the served release) by hand, and list what no audit executes.
+    """Audit the newest candidate (else the served release) by hand, judge the service, list what nothing checks.
 
     With --against, tries a consumer's file before it is filed beside the contract.
 
-    Records and publishes nothing. Exits 1 where a rule with severity error fails or the engines differ.
+    Records and publishes nothing. Exits 1 where a rule with severity error fails or the engines differ; a missed
+    service level only warns.
     """
     from mesh.checking import check_contract, source_of
     from mesh.session import open_mesh
@@ -75,6 +77,7 @@ def _plain(found: Checked) -> dict[str, Any]:
         "snapshot": found.audit.snapshot,
         "verdict": found.audit.verdict,
         "rules": [asdict(result) for result in found.audit.results],
+        "service_levels": [level_row(result) for result in found.levels],
         "not_executed": [{"place": place, "why": why} for place, why in found.not_executed],
         "differing": [asdict(difference) for difference in found.differing],
         "only_compiled": list(found.only_compiled),
@@ -90,6 +93,9 @@ def _show(found: Checked) -> None:
     title = f"{audit.product}: {audit.verdict} at snapshot {audit.snapshot}, {audit.seconds:.2f} s"
     listing(rows, as_json=False, title=title, empty="No rules.")
     console = screen()
+    if found.levels:
+        console.print()
+        show_levels([level_row(result) for result in found.levels])
     if found.not_executed:
         console.print("\nNot executed:")
         for place, why in found.not_executed:

@@ -32,23 +32,57 @@ def lint(
         typer.Option("--format", help="How to print; github annotates a pull request."),
     ] = "text",
 ) -> None:
-    """Check contract files against the Open Data Contract Standard and the mesh's policies. Fails on errors only."""
+    """Check contract files against the Open Data Contract Standard and the mesh's policies. Fails on errors only.
+
+    Of files that are named, what they say and no audit holds is told too, as notes (not to github).
+    """
     from mesh.contract.linting import contract_files, lint_file, lint_project
     from mesh.contract.policies import load_policies
     from mesh.settings import get_settings
 
     root = get_settings().project
     policies = () if schema_only else load_policies(root)
+    linted = files or contract_files(root)
     if files:
         found = [one for file in files for one in lint_file(file, policies, schema_only=schema_only)]
     else:
         found = lint_project(root, policies, schema_only=schema_only)
-    count = len(files) if files else len(contract_files(root))
+    if not schema_only:
+        found = _with_rules(found, linted, notes=bool(files) and shape != "github")
+    count = len(linted)
     told = {"text": _text, "json": _json, "github": _github}[shape](found, count)
     if told:
         typer.echo(_printable(told))
     if any(one.severity == "error" for one in found):
         raise typer.Exit(1)
+
+
+def _with_rules(found: list[Finding], files: Sequence[Path], *, notes: bool) -> list[Finding]:
+    """The findings, and what Great Expectations says against the `custom` rules of files that can be read.
+
+    Asked here and not where contracts are read: its import takes seconds and belongs to the audit.
+
+    Args:
+        notes: tell what is not executed, too.
+    """
+    from mesh.audit import refused_expectations
+    from mesh.contract import load_contract
+    from mesh.contract.findings import MESH, Finding
+    from mesh.contract.linting import unexecuted_notes
+    from mesh.errors import MeshError
+
+    more: list[Finding] = []
+    for file in files:
+        try:
+            contract = load_contract(file)
+        except MeshError:
+            continue  # already told
+        more += [Finding.of(error, file, MESH) for error in refused_expectations(contract)]
+        more += unexecuted_notes(contract) if notes else []
+    if not more:
+        return found
+    order = {file: i for i, file in enumerate(files)}
+    return sorted([*found, *more], key=lambda one: (order.get(one.file, len(order)), one.line or 0))
 
 
 def _text(found: Sequence[Finding], count: int) -> str:

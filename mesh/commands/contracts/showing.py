@@ -17,8 +17,9 @@ def show(
     product: Annotated[str, typer.Argument(metavar="DOMAIN/PRODUCT")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """List what a contract promises: every rule with its id, and what no audit holds."""
+    """List what a contract promises: every rule with its id, judged service levels, and what nothing checks."""
     from mesh.contract import not_executed
+    from mesh.contract.service import JUDGED_BY, judged_in_service
     from mesh.project import load_project
     from mesh.settings import get_settings
 
@@ -34,6 +35,12 @@ def show(
         for rule in contract.rules
     ]
     listing(rows, as_json=as_json, title=f"{contract.id} {contract.version} ({contract.status})", empty="No rules.")
+    judged = [level for level in contract.sla if judged_in_service(level)]
+    if judged and not as_json:
+        screen().print("\nService levels, judged from releases and probes:")
+        for level in judged:
+            promised = f"{level.value}" + (f" {level.unit}" if level.unit else "")
+            screen().print(f"  {level.name} {promised}: {JUDGED_BY[level.name]}", markup=False)
     left = not_executed(contract)
     if left and not as_json:
         screen().print("\nNot executed:")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from mesh.access.clearance import LEVELS
+from mesh.access.clearance import LEVELS, classified
 from mesh.contract.evolution.access import access_changes, purpose_changes
 from mesh.contract.evolution.changes import GRADES, Change, Direction, graded, hurting
 from mesh.contract.evolution.levels import level_changes
@@ -99,14 +99,22 @@ def _ids(contract: Contract, table: str) -> dict[str, str]:
 
 def _column_changes(table: Table, old: Column, new: Column) -> Iterator[Change]:
     yield from inside_changes(table.declared, f"{table.declared}.{old.name}", old, new)
-    if old.classification != new.classification:
+    if classified(old) != classified(new):
         yield _classified(table, old, new)
+        return
+    before, after = ({column.name: column} | dict(inside(column)) for column in (old, new))
+    for name in before.keys() & after.keys():
+        words = [column.classification or "not at all" for column in (before[name], after[name])]
+        if words[0] != words[1]:
+            what = f"classified {words[0]} -> {words[1]}; {old.name} as a whole counts as {classified(old)}, as before"
+            yield Change(f"{table.declared}.{name}", what, "says", "patch", "nobody", (), (table.declared,))
 
 
 def _classified(table: Table, old: Column, new: Column) -> Change:
-    """A stricter class takes the column from readers whose role does not reach it."""
-    before, after = (_class(column) for column in (old, new))
-    what = f"classified {old.classification or 'not at all'} -> {new.classification or 'not at all'}"
+    """A stricter class takes the column from readers whose role does not reach it; one inside it does so too."""
+    words = [classified(column) for column in (old, new)]
+    before, after = (_class(word) for word in words)
+    what = f"classified {words[0] or 'not at all'} -> {words[1] or 'not at all'}"
     name = f"{table.declared}.{old.name}"
     if after > before:
         return Change(
@@ -115,9 +123,9 @@ def _classified(table: Table, old: Column, new: Column) -> Change:
     return Change(name, f"{what}: more roles may read it", "tightens", "minor", "nobody", (name,), (table.declared,))
 
 
-def _class(column: Column) -> int:
-    """The place of a classification; none, or a word of its own, counts as the strictest."""
-    word = (column.classification or "").strip().lower()
+def _class(classification: str | None) -> int:
+    """Its place; none, or a word of its own, counts as the strictest."""
+    word = (classification or "").strip().lower()
     return LEVELS.index(word) if word in LEVELS else len(LEVELS)
 
 

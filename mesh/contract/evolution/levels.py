@@ -7,6 +7,7 @@ from typing import Any
 
 from mesh.contract.evolution.changes import Change, Direction, graded, hurting
 from mesh.contract.model import Contract, ServiceLevel
+from mesh.contract.service import AVAILABILITY_DAYS, availability_window, promised_percent
 
 LESS_IS_BETTER = (
     "freshness", "latency", "frequency", "errorRate", "timeToDetect", "timeToNotify", "timeToRepair",
@@ -33,6 +34,7 @@ def level_changes(old: Contract, new: Contract) -> Iterator[Change]:
         elif key not in before:
             yield _change(level, f"newly promised: {_says(level)}", "adds")
     yield from _severity(old, new)
+    yield from _window(old, new)
 
 
 def _key(level: ServiceLevel) -> tuple[str, str | None, str | None]:
@@ -47,9 +49,10 @@ def _moved(old: ServiceLevel, new: ServiceLevel) -> Iterator[Change]:
 
 def _direction(old: ServiceLevel, new: ServiceLevel) -> Direction | None:
     before, after = _measure(old), _measure(new)
-    if before == after and (old.unit == new.unit or old.age is not None):
+    same_unit = old.age is not None or _unit(old) == _unit(new)
+    if before == after and same_unit:
         return None
-    comparable = type(before) is type(after) and (old.age is not None or old.unit == new.unit)
+    comparable = type(before) is type(after) and same_unit
     if not comparable or isinstance(before, bool) or old.name not in (*LESS_IS_BETTER, *MORE_IS_BETTER):
         return "replaces"
     better = (after > before) == (old.name in MORE_IS_BETTER)
@@ -62,6 +65,21 @@ def _measure(level: ServiceLevel) -> Any:
         return level.age
     number = isinstance(level.value, int | float) and not isinstance(level.value, bool)
     return float(level.value) if number else level.value  # type: ignore[arg-type]
+
+
+def _unit(level: ServiceLevel) -> str | None:
+    """`%`, `percent` and a bare percentage are one unit."""
+    return "percent" if promised_percent(level) is not None else level.unit
+
+
+def _window(old: Contract, new: Contract) -> Iterator[Change]:
+    """What is kept over every short while is kept over a long one, too; the other way round it need not be."""
+    before, after = availability_window(old), availability_window(new)
+    if before != after:
+        promised = all(any(level.name == "availability" for level in each.sla) for each in (old, new))
+        direction: Direction = "says" if not promised else "tightens" if after < before else "loosens"
+        what = f"availability is measured over {after.days} days, not {before.days}"
+        yield Change(AVAILABILITY_DAYS, what, direction, graded(direction), hurting(direction))
 
 
 def _severity(old: Contract, new: Contract) -> Iterator[Change]:

@@ -13,7 +13,7 @@ from mesh.contract.nested import spelled
 
 LOWER = ("minLength", "minimum", "exclusiveMinimum", "minItems", "minProperties")
 UPPER = ("maxLength", "maximum", "exclusiveMaximum", "maxItems", "maxProperties")
-TYPES = ("logicalType", "physicalType")
+TYPES = ("logicalType", "physicalType", "readAs")
 # Told elsewhere: columns and types one by one, ages with the service levels.
 ELSEWHERE = ("schema", "freshness", "retention")
 SAYS: Mapping[Direction, str] = {

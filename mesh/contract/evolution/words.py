@@ -22,7 +22,7 @@ ELSEWHERE = re.compile(
     r"|logicalTypeOptions\..*|enum.*|customProperties\[(action|severity|purposes)\].*)"
     r"|slaProperties\[[^]]*\]\.(property|value|valueExt|unit|element)"
     r"|roles\[[^]]*\]\.(role|access|customProperties\[clearance\].*)"
-    r"|customProperties\[(quarantineLimitPercent|freshnessSeverity|retentionSeverity|purposes)\].*"
+    r"|customProperties\[(quarantineLimitPercent|freshnessSeverity|retentionSeverity|availabilityWindowDays|purposes)\].*"
 )
 RULE_WORDS = ("description", "businessImpact", "tags", "authoritativeDefinitions", "schedule", "scheduler")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from io import StringIO
 from typing import Any
 
+from mesh.access.clearance import classified
 from mesh.contract.model import Column, Contract, Rule, Table
 
 
@@ -51,7 +52,8 @@ def _column(table: Table, column: Column, said: set[str]) -> dict[str, Any]:
     if column.description:
         found["description"] = " ".join(column.description.split())
     found["data_type"] = column.physical_type.lower()
-    meta = {"classification": column.classification} if column.classification else {}
+    word = classified(column)
+    meta = {"classification": word} if word else {}
     config = ({"meta": meta} if meta else {}) | ({"tags": list(column.tags)} if column.tags else {})
     if config:
         found["config"] = config

@@ -31,7 +31,6 @@ def export(contract: Contract, form: str, *, table: str | None = None, dialect: 
     Raises:
         UsageError: a format, option or dialect that there is not, or a table that must be named.
         NotFound: the contract has no such table.
-        ServiceError: `html` without the extra `exchange`.
     """
     if form not in EXPORTS:
         raise UsageError(f"A contract cannot be exported as `{form}`. Allowed: {', '.join(EXPORTS)}.")
@@ -76,7 +75,7 @@ def _write(contract: Contract, table: Table, form: str, dialect: str | None) -> 
 
             return to_avro(contract, table)
         case "html":
-            from mesh.contract.exchange.page import to_page
+            from mesh.catalogue.contract_page import contract_page
 
-            return to_page(contract), set()
+            return contract_page(contract), set()
     return contract.text, set()

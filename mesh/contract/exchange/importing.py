@@ -18,8 +18,9 @@ from typing import Any
 from mesh.contract.columns import NAME, OPTIONS
 from mesh.contract.exchange.extra import needs_extra
 from mesh.contract.exchange.sql import check_dialect
-from mesh.contract.loading import load_contract, parse_contract
+from mesh.contract.loading import parse_contract
 from mesh.contract.model import Contract
+from mesh.contract.reading import API_VERSIONS, read_contract_yaml
 from mesh.contract.types import FAMILIES, LOGICAL_TYPES, duckdb_type, family, normal_type
 from mesh.errors import ContractError, NotFound, UsageError
 
@@ -45,7 +46,8 @@ def import_contract(
     """A draft for `domain/product` from a file.
 
     Args:
-        form: one of `IMPORTS`; `dbt` reads a manifest.json, `odcs` keeps the file's bytes as they are.
+        form: one of `IMPORTS`; `dbt` reads a manifest.json, `odcs` keeps the bytes of a contract that the
+            mesh reads as it is.
         table: take only this table (a model, of dbt); all of them without it.
         dialect: the SQL dialect of a DDL file.
 
@@ -65,7 +67,7 @@ def import_contract(
     if not file.is_file():
         raise NotFound(f"There is no file {file}.")
     if form == "odcs":
-        return _as_it_is(file, f"{domain}/{product}")
+        return _of_the_standard(file, domain, product, table)
     told: list[str] = []
     with _logged(told):
         data = _read(file, form, table, dialect, told)
@@ -86,11 +88,30 @@ def import_contract(
         "dataProduct": product,
         "schema": [_table(entry, form, told) for entry in given],
     }
-    return Imported(_accepted(draft, file, told), tuple(dict.fromkeys(told)))
+    return Imported(accepted(draft, file, told), tuple(dict.fromkeys(told)))
 
 
-def _as_it_is(file: Path, wanted: str) -> Imported:
-    contract = load_contract(file)
+def _of_the_standard(file: Path, domain: str, product: str, table: str | None) -> Imported:
+    from mesh.contract.exchange.foreign import draft_of
+    from mesh.contract.standard import violations
+
+    content = file.read_bytes()
+    try:
+        contract = parse_contract(content, file)
+    except ContractError:
+        data = read_contract_yaml(content, file).data
+        if violations(data) or data["apiVersion"] not in API_VERSIONS:
+            raise
+    else:
+        return _as_it_is(contract, file, f"{domain}/{product}")
+    told: list[str] = []
+    draft = draft_of(data, domain, product, table, told)
+    if not draft["schema"]:
+        raise NotFound(f"{file}: {f'no table `{table}`' if table else 'no table with columns'} was found in it.")
+    return Imported(accepted(draft, file, told), tuple(dict.fromkeys(told)))
+
+
+def _as_it_is(contract: Contract, file: Path, wanted: str) -> Imported:
     if contract.name != wanted:
         what = f"This is the contract of {contract.name}, and a contract keeps its bytes."
         raise ContractError(what, file=file, line=1, field="dataProduct", allowed=f"--domain and --product of {wanted}")
@@ -159,14 +180,14 @@ def _newer(given: Any) -> bool:
 
 
 def _table(given: dict[str, Any], form: str, told: list[str]) -> dict[str, Any]:
-    name = _name(str(given.get("name", "")), told)
+    name = mesh_name(str(given.get("name", "")), told)
     rest = {key: value for key, value in given.items() if key not in ("name", "physicalName", "physicalType")}
     rest["properties"] = [_column(column, name, form, told) for column in given.get("properties", ())]
     return {"name": name, "physicalType": "table", **rest, "logicalType": "object"}
 
 
 def _column(given: dict[str, Any], table: str, form: str, told: list[str]) -> dict[str, Any]:
-    name = _name(str(given.get("name", "")), told)
+    name = mesh_name(str(given.get("name", "")), told)
     column = {"name": name, **{key: value for key, value in given.items() if key not in ("name", "physicalName")}}
     place = f"{table}.{name}"
     physical = _native(column, form)
@@ -216,7 +237,7 @@ def _dates(column: dict[str, Any]) -> None:
         column["logicalTypeOptions"] = {"timezone": True} if logical == "timestamp" else {}
 
 
-def _name(given: str, told: list[str]) -> str:
+def mesh_name(given: str, told: list[str]) -> str:
     """The name as the mesh writes names: `orderId` is `order_id`."""
     snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", given)
     name = re.sub(r"[^a-z0-9]+", "_", snake.lower()).strip("_")
@@ -226,7 +247,7 @@ def _name(given: str, told: list[str]) -> str:
     return name
 
 
-def _accepted(draft: dict[str, Any], file: Path, told: list[str]) -> Contract:
+def accepted(draft: dict[str, Any], file: Path, told: list[str]) -> Contract:
     """Leave out what the contract reader refuses, one field at a time, until it takes the rest."""
     for _ in range(MOST_REPAIRS):
         try:

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from mesh.access.clearance import LEVELS, Role, covers, find_role, roles
-from mesh.contract import load_contract
+from mesh.access.clearance import LEVELS, Role, classified, covers, find_role, roles
+from mesh.contract import load_contract, parse_contract
 from mesh.errors import UsageError
 from tests.conftest import ROOT
 
@@ -55,3 +55,65 @@ def test_a_contract_without_roles_says_what_a_role_needs() -> None:
         UsageError, match="names no role that may read values: one with `access: read` or `write` and a"
     ):
         find_role(bare, "analyst")
+
+
+NESTED = """\
+apiVersion: v3.2.0
+kind: DataContract
+id: shop-orders
+name: orders
+version: 1.0.0
+status: active
+domain: shop
+dataProduct: orders
+description: {purpose: Orders.}
+team: {name: shop-data-team}
+schema:
+  - name: orders
+    properties:
+      - name: given
+"""
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        ("{logicalType: string, classification: internal}", "internal"),
+        (
+            "{logicalType: object, classification: internal, properties: [{name: a, logicalType: string, "
+            "classification: restricted}, {name: b, logicalType: string, classification: public}]}",
+            "restricted",
+        ),
+        (
+            "{logicalType: object, classification: confidential, properties: [{name: a, logicalType: string, "
+            "classification: public}]}",
+            "confidential",
+        ),
+        (
+            "{logicalType: array, classification: public, items: {logicalType: object, properties: [{name: a, "
+            "logicalType: array, items: {logicalType: string, classification: confidential}}]}}",
+            "confidential",
+        ),
+        (
+            "{logicalType: map, classification: public, map: {key: {logicalType: string}, value: {logicalType: string, "
+            "classification: restricted}}}",
+            "restricted",
+        ),
+        (
+            "{logicalType: object, classification: public, properties: [{name: a, logicalType: string, "
+            "classification: top secret}]}",
+            "top secret",
+        ),
+        (
+            "{logicalType: object, properties: [{name: a, logicalType: string, classification: public}]}",
+            None,
+        ),
+    ],
+    ids=["plain", "field", "outside", "deep", "map", "own word", "unclassified"],
+)
+def test_a_column_is_as_confidential_as_the_most_confidential_thing_inside_it(
+    column: str, expected: str | None
+) -> None:
+    text = NESTED.replace("- name: given", f"- {{name: given, {column[1:]}")
+    contract = parse_contract(text.encode(), ROOT / "contracts/shop/orders.yaml")
+    assert classified(contract.tables[0].columns[0]) == expected

@@ -186,3 +186,81 @@ def test_nested_rules_mean_what_json_schema_means(lake: Lake, values: list[Any])
     seen = {result.rule_id: result.failing_rows for result in lake.audit(DEEP).results if result.kind != "schema"}
     told = [expected(value) for value in values]
     assert seen == {rule: sum(row[rule] for row in told) for rule in told[0]}
+
+
+KEPT_AS_JSON = contract(
+    """
+- name: orders
+  properties:
+    - name: address
+      logicalType: object
+      physicalType: JSON
+      properties:
+        - {name: street, logicalType: string, required: true, logicalTypeOptions: {minLength: 2}}
+        - {name: number, logicalType: integer, logicalTypeOptions: {minimum: 1}}
+    - name: lines
+      logicalType: array
+      items:
+        logicalType: object
+        properties:
+          - name: marks
+            logicalType: array
+            physicalType: JSON
+            items: {logicalType: string, logicalTypeOptions: {maxLength: 1}}
+"""
+)
+
+
+def test_rules_inside_of_json_are_held_as_inside_of_a_struct(lake: Lake) -> None:
+    """JSON is how many engines keep objects; a value of another type counts as missing and stops no audit."""
+    columns = KEPT_AS_JSON.tables[0].columns
+    assert [column.physical_type for column in columns] == ["JSON", "STRUCT(marks JSON)[]"]
+    lake.build(
+        KEPT_AS_JSON,
+        orders="""('{"street": "Low", "number": 1}', [{'marks': '["a", "b"]'}]), ('{"street": "x"}', null),
+            ('{"number": 0}', [{'marks': '["a", "bc"]'}, {'marks': null}]), ('{"street": 12, "number": "many"}', []),
+            (null, null), ('null', null)""",
+    )
+    results = lake.audit(KEPT_AS_JSON).results
+    assert {result.rule_id: (result.status, result.failing_rows) for result in results} == {
+        "orders.schema": ("passed", None),
+        "orders.address.street.required": ("failed", 1),
+        "orders.address.street.minLength": ("failed", 1),
+        "orders.address.number.minimum": ("failed", 1),
+        "orders.lines[].marks[].maxLength": ("failed", 1),
+    }
+    why = "inside of JSON types are not held: a value of another type counts as missing"
+    assert not_executed(KEPT_AS_JSON) == [
+        ("schema[0].properties[0].physicalType", why),
+        ("schema[0].properties[1].items.properties[0].physicalType", why),
+    ]
+
+
+def test_rules_of_text_are_held_of_a_uuid(lake: Lake) -> None:
+    """The standard has no logical type of its own for it, so a UUID is a string that may carry every rule of one."""
+    terms = contract(
+        """
+- name: orders
+  properties:
+    - name: id
+      logicalType: string
+      physicalType: UUID
+      required: true
+      logicalTypeOptions: {minLength: 1, maxLength: 35, pattern: '^a', format: uuid}
+      quality:
+        - {metric: missingValues, arguments: {missingValues: ['', n/a]}, mustBe: 0}
+        - {metric: invalidValues, arguments: {validValues: [a0000000-0000-4000-8000-000000000000, other]}, mustBe: 0}
+"""
+    )
+    rows = "('a0000000-0000-4000-8000-000000000000'), ('b0000000-0000-4000-8000-000000000000'), (null)"
+    lake.build(terms, orders=rows)
+    assert {result.rule_id: (result.status, result.failing_rows) for result in lake.audit(terms).results} == {
+        "orders.schema": ("passed", None),
+        "orders.id.required": ("failed", 1),
+        "orders.id.minLength": ("passed", 0),
+        "orders.id.maxLength": ("failed", 2),
+        "orders.id.pattern": ("failed", 1),
+        "orders.id.format": ("passed", 0),
+        "orders.id.missingValues": ("passed", 0),
+        "orders.id.invalidValues": ("failed", 1),
+    }

@@ -35,7 +35,11 @@ team: {{name: shop-data-team, members: [{{username: shop-data-team, role: owner}
 schema:
   - name: bills
     properties:
-      - {{name: bill_id, logicalType: integer, primaryKey: true, description: '{QUOTED}'}}
+      - {{name: bill_id, logicalType: integer, classification: internal, primaryKey: true, description: '{QUOTED}'}}
+      - name: place
+        logicalType: object
+        classification: internal
+        properties: [{{name: street, logicalType: string, classification: restricted, description: Where to.}}]
 """
 CONSUMER = f"""\
 consumer: till
@@ -47,7 +51,10 @@ columns: [orders.amount]
 
 def hostile_shop(folder: Path, host: str) -> Shop:
     """The mesh, nothing released yet."""
-    level = "slaProperties: [{property: freshness, value: 24, unit: h}]\n"
+    level = (
+        "slaProperties:\n  - {property: freshness, value: 24, unit: h}\n  - {property: frequency, value: 1, unit: d}\n"
+        "  - {property: availability, value: 99, unit: percent}\n"
+    )
     contract = CONTRACT.replace("Orders and their lines.", f"'{QUOTED}'") + level
     contract = contract.replace(
         "      - name: amount\n",

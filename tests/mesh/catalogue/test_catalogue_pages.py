@@ -7,57 +7,22 @@ import hashlib
 import json
 import re
 from datetime import timedelta
-from html.parser import HTMLParser
 from pathlib import PurePosixPath
+from types import SimpleNamespace
+from typing import Any
 from urllib.parse import unquote
 
+import duckdb
 import pytest
 
 from mesh.catalogue import Site, gather
+from mesh.catalogue.queries import sample_queries
 from mesh.session import Mesh
 from tests.mesh.catalogue.conftest import ADDRESS, HOSTILE
+from tests.mesh.catalogue.outline import Outline
 from tests.mesh.release.conftest import KEY, Shop
 
 PAGE = f"{KEY}.html"
-
-
-class Outline(HTMLParser):
-    """Tags with their attributes, the text outside scripts and styles, and what stands in each of those."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.code: list[tuple[str, str]] = []
-        self.rows: list[list[str]] = []
-        self.text = ""
-        self._inside: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        self._inside.append(tag)
-        if tag == "tr":
-            self.rows.append([])
-        if tag in ("td", "th"):
-            self.rows[-1].append("")
-
-    def handle_endtag(self, tag: str) -> None:
-        while self._inside and self._inside.pop() != tag:
-            pass
-
-    def handle_data(self, data: str) -> None:
-        if self._inside and self._inside[-1] in ("script", "style"):
-            self.code.append((self._inside[-1], data))
-            return
-        self.text += data
-        if self.rows and {"td", "th"} & set(self._inside):
-            self.rows[-1][-1] = " ".join(f"{self.rows[-1][-1]} {data}".split())
-
-    def ids(self) -> list[str]:
-        return [str(attributes["id"]) for _, attributes in self.tags if "id" in attributes]
-
-    def links(self) -> list[str]:
-        return [str(attributes["href"]) for tag, attributes in self.tags if tag == "a"]
 
 
 def test_every_page_is_there_and_every_link_leads_somewhere(pages: dict[str, str]) -> None:
@@ -136,7 +101,16 @@ def test_a_product_shows_its_releases_and_how_its_rules_went(pages: dict[str, st
     assert ["1", moment[0], "4", "0", "1.0.0", "passed", source, ""] in rows
     assert ["orders.amount.minimum", "amount is 0 or more.", "nothing is published", "kept"] in rows
     assert ["amount", "INTEGER", "no", "internal", HOSTILE] in rows
-    assert ["freshness", "24 hours", "the product", ""] in rows
+    due = f"next release due by {shop.mesh.history().newest[KEY].published_at + timedelta(hours=24):%Y-%m-%d %H:%M} UTC"
+    assert ["freshness", "24 hours", "the product", due, ""] in rows
+    [frequency] = [row for row in rows if row[0] == "frequency"]
+    assert re.fullmatch(
+        r"kept The only gap between releases was not longer than 1 day \(and 10 % grace\); the longest .* s. "
+        r"next release due by .* UTC",
+        frequency[3],
+    )
+    never = "No probe in the last 30 days: `mesh up` probes by itself, `mesh probe shop/orders` once."
+    assert ["availability", "99 percent", "the product", f"not measured yet: {never}", ""] in rows
 
 
 def test_lineage_says_what_is_copied_computed_and_not_traced(pages: dict[str, str]) -> None:
@@ -181,6 +155,35 @@ def test_sample_queries_run_and_name_no_column_above_internal(mesh: Mesh) -> Non
     finally:
         connection.close()
     assert found == {"A few rows of orders": [(1,), (2,)], "How many rows of lines": [(2,)]}
+
+
+def test_the_inside_of_a_column_is_told_found_and_makes_the_column_as_confidential(pages: dict[str, str]) -> None:
+    rows = Outline(pages["shop/bills.html"]).rows
+    assert ["place", "object", "no", "restricted", ""] in rows
+    assert ["place.street", "VARCHAR", "no", "restricted", "Where to."] in rows
+    (data,) = [code for kind, code in Outline(pages["index.html"]).code if kind == "script" and code.startswith("[")]
+    bills = next(entry for entry in json.loads(data) if entry["p"] == "shop/bills")
+    assert ["column-bills.place", "place.street", "Where to."] in bills["c"]
+
+
+def test_sample_queries_leave_out_what_holds_a_restricted_field(mesh: Mesh) -> None:
+    """`place` is internal by its own word; the street in it is not."""
+    contract = mesh.project.product("shop/bills").contract
+    release: Any = SimpleNamespace(
+        tables=("bills",), views=("shop.bills_v2",), columns={"bills": ("bill_id", "place", "paid")}
+    )  # fmt: skip
+    with duckdb.connect() as connection:
+        connection.execute("create schema shop")
+        connection.execute("create table shop.bills_v2 (bill_id bigint, place struct(street varchar), paid date)")
+        (query,) = sample_queries(connection, contract, release)
+    assert query.sql == "select\n    bill_id\nfrom shop.bills_v2\nlimit 10"
+
+
+def test_owners_are_listed_with_all_their_products(pages: dict[str, str]) -> None:
+    index = Outline(pages["index.html"])
+    assert "owner-shop-data-team" in index.ids()
+    assert [link for link in index.links() if link.endswith(".html")].count(PAGE) == 2
+    assert "../index.html#owner-shop-data-team" in Outline(pages[PAGE]).links()
 
 
 def test_the_same_state_gives_the_same_bytes(mesh: Mesh, pages: dict[str, str]) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from mesh.catalogue import Site, Written, gather, stamp, write
 from mesh.errors import UsageError
+from mesh.levels import probe
 from mesh.session import open_mesh
 from tests.mesh.catalogue.conftest import hostile_shop
 from tests.mesh.release.conftest import KEY
@@ -35,6 +36,11 @@ def test_a_folder_follows_the_mesh_and_unchanged_pages_are_not_touched(postgres_
     assert then.written == (f"{KEY}.html", "index.html"), "neither columns nor the product below it changed"
     assert after != before
 
+    probe(shop.mesh, [KEY])
+    probed, after_probe = update()
+    assert (probed.written, after_probe != after) == ((f"{KEY}.html",), True)
+    assert update() == (Written(4, (), ()), after_probe)
+
     project = shop.mesh.settings.project
     domain = project / "data_products/shop/domain.yaml"
     kept = [line for line in domain.read_text().splitlines() if "shop-bills" not in line]
@@ -42,7 +48,7 @@ def test_a_folder_follows_the_mesh_and_unchanged_pages_are_not_touched(postgres_
     (project / "contracts/shop/bills.yaml").unlink()
     last, at_last = update()
     assert last == Written(3, (f"{KEY}.html", "columns.html", "index.html"), ("shop/bills.html",))
-    assert at_last != after
+    assert at_last != after_probe
     assert sorted(path.name for path in folder.rglob("*") if path.is_file()) == [
         "catalogue.json", "columns.html", "index.html", "orders.html",
     ]  # fmt: skip

@@ -93,7 +93,7 @@ def test_contracts_are_loaded_as_if_consumers_were_not_there(project: Path) -> N
         ("contact: {", "contact: {} #", ":3: contact: This must say where the consumer is reached. Allowed: email, "
          "webhook"),
         ("[late, release]", "[late, releases]", ":4: events[1]: `releases` is not known (did you mean `release`?). "
-         "Allowed: release, audit_failed, late, deprecation"),
+         "Allowed: release, audit_failed, late, unavailable, deprecation"),
         ("[late, release]", "[late, late]", ":4: events[1]: `late` stands here twice. Allowed: each once"),
         ("[late, release]", "[]", ":4: events: This must be a list. Allowed: such as [first, second], or leave it out"),
         ("[channel,", "[chanel,", ":5: columns[0]: interactions/contacts has no column `chanel` (did you mean "

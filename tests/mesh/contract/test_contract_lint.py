@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,6 +36,11 @@ def lint(*words: str) -> Result:
     return CliRunner().invoke(build_app(), ["contract", "lint", *words])
 
 
+def said(result: Result) -> list[str]:
+    """The lines of the output without the notes on what no audit holds."""
+    return [line for line in result.output.splitlines() if not line.endswith("[note: not executed]")]
+
+
 def put(root: Path, name: str, text: str) -> str:
     (root / name).write_text(text)
     return name
@@ -54,7 +61,7 @@ def test_any_file_is_checked_wherever_it_is_and_errors_fail(root: Path) -> None:
         "tenant, version"
     )
     assert result.exit_code == 1
-    assert result.output.splitlines() == [
+    assert said(result) == [
         "one.yaml:6: domain: Only the domain shop publishes here. Allowed: domain: shop [error: shops_only]",
         "two.yaml:1: status: This is missing. [error: standard]",
         f"two.yaml:5: staus: `staus` is not a key of the standard (did you mean `status`?). Allowed: {keys} "
@@ -68,7 +75,7 @@ def test_warnings_and_waivers_are_told_and_do_not_fail(root: Path) -> None:
     allowed = waived(MEETS_ALL.replace("domain: shop", "domain: bank"), "contract", policy="shops_only")
     result = lint(put(root, "draft.yaml", draft), put(root, "waived.yaml", allowed))
     assert result.exit_code == 0
-    assert result.output.splitlines() == [
+    assert said(result) == [
         "draft.yaml:6: domain: Only the domain shop publishes here. Allowed: domain: shop [warning: shops_only]",
         "waived.yaml:6: domain: Only the domain shop publishes here. Waived: Delivered so. [waived: shops_only]",
         "2 contracts: 0 errors, 1 warning, 1 waived.",
@@ -89,7 +96,7 @@ def test_schema_only_leaves_policies_and_limits_of_the_mesh_out(root: Path) -> N
 def test_json_gives_every_part_of_a_finding(root: Path) -> None:
     result = lint(put(root, "one.yaml", MEETS_ALL.replace("domain: shop", "domain: bank")), "--format", "json")
     assert result.exit_code == 1
-    assert json.loads(result.output) == [
+    assert [one for one in json.loads(result.output) if one["severity"] != "note"] == [
         {
             "file": "one.yaml",
             "line": 6,
@@ -140,7 +147,7 @@ def test_a_file_that_is_no_contract_is_one_finding(content: bytes, says: str, ro
 def test_a_file_that_is_not_there_is_a_finding_and_the_others_are_still_checked(root: Path) -> None:
     result = lint("nothing.yaml", "contracts", "contracts/shop/orders.yaml")
     assert result.exit_code == 1
-    assert result.output.splitlines() == [
+    assert said(result) == [
         "nothing.yaml: The file cannot be read: No such file or directory. [error: standard]",
         "contracts: The file cannot be read: Is a directory. [error: standard]",
         "3 contracts: 2 errors, 0 warnings.",
@@ -158,3 +165,67 @@ def test_a_contract_in_the_wrong_place_is_told_for_the_mesh(root: Path) -> None:
     result = lint()
     assert result.exit_code == 1
     assert "This is the contract of shop/orders. Allowed: contracts/shop/orders.yaml [error: mesh]" in result.output
+
+
+def test_what_a_named_file_says_and_no_audit_holds_is_noted_at_its_line(root: Path) -> None:
+    """Whoever tries a file of their own sees what of it would not be held; the mesh's own contracts are known."""
+    name = put(
+        root, "one.yaml", MEETS_ALL.replace("    properties:\n", "    physicalName: tbl_orders\n    properties:\n", 1)
+    )
+    line = (root / name).read_text().partition("tbl_orders")[0].count("\n") + 1
+    note = {
+        "file": name,
+        "line": line,
+        "field": "schema[0].physicalName",
+        "severity": "note",
+        "source": "not executed",
+        "what": "Not executed: it is published under its `name`.",
+        "allowed": None,
+    }
+    assert note in json.loads(lint(name, "--format", "json").output)
+    text = f"one.yaml:{line}: schema[0].physicalName: Not executed: it is published under its `name`. "
+    result = lint(name)
+    assert text + "[note: not executed]" in result.output.splitlines()
+    assert result.exit_code == 0
+    assert "note" not in lint().output
+    assert "not executed" not in lint(name, "--schema-only").output
+
+
+CUSTOM = """\
+    quality:
+      - type: custom
+        engine: greatExpectations
+        implementation: {type: expect_column_to_exsit, kwargs: {column: order_id}}
+      - type: custom
+        engine: great-expectations
+        implementation: {type: expect_column_to_exist, kwargs: {column: order_id, column_index: 0}}
+      - type: custom
+        engine: greatExpectations
+        implementation: '{"type": "expect_column_to_exist", "kwargs": {"column": "order_id", "place": 1}}'
+"""
+
+
+def test_great_expectations_is_asked_about_every_custom_rule(root: Path) -> None:
+    text = MEETS_ALL.replace("    properties:\n", CUSTOM + "    properties:\n", 1)
+    file = put(root, "one.yaml", text)
+    first = text[: text.index("expect_column_to_exsit")].count("\n") + 1
+    result = lint(file)
+    assert result.exit_code == 1
+    assert said(result) == [
+        f"one.yaml:{first}: schema[0].quality[0].implementation: Great Expectations knows no `expect_column_to_exsit` "
+        "(did you mean `expect_column_to_exist`?). Allowed: an expectation of its core [error: mesh]",
+        f"one.yaml:{first + 6}: schema[0].quality[2].implementation: Great Expectations does not take the arguments of "
+        "`expect_column_to_exist`: place: extra fields not permitted. Allowed: column, column_index [error: mesh]",
+        "1 contract: 2 errors, 0 warnings.",
+    ]
+
+
+def test_great_expectations_is_not_imported_for_contracts_without_such_a_rule(root: Path) -> None:
+    """Its import takes seconds."""
+    script = (
+        "import sys; from mesh.cli import build_app\n"
+        "build_app()(['contract', 'lint', 'contracts/shop/orders.yaml'], standalone_mode=False)\n"
+        "print('great_expectations' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=root)
+    assert done.stdout.splitlines()[-1] == "False"

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mesh.contract import Contract, columns_ddl, load_contract, load_contracts, not_executed, parse_contract
+from mesh.contract.service import judged_in_service
 from mesh.errors import ContractError, NotFound
 
 EXAMPLE = Path(__file__).parent / "example.yaml"
@@ -149,6 +150,48 @@ def test_what_no_rule_checks_is_told() -> None:
             "it gives the column its type, which the schema rule holds",
         ),
     ]
+
+
+@pytest.mark.parametrize(
+    ("level", "why"),
+    [
+        ("{property: freshness, value: 1, unit: d}", ""),
+        ("{property: freshness, value: 1, unit: d, element: orders.updated_at}", ""),
+        ("{property: ly, value: 1, unit: month}", ""),
+        ("{property: Latency, value: 1, unit: d, element: orders}", ""),
+        ("{property: fy, value: 4, unit: h}", ""),
+        ("{property: frequency, value: daily}", "no rule: it needs a number above 0 and a `unit` of time, such as 1 d"),
+        ("{property: frequency, value: 0, unit: d}",
+         "no rule: it needs a number above 0 and a `unit` of time, such as 1 d"),
+        ("{property: av, value: 99.9, unit: '%'}", ""),
+        ("{property: availability, value: 99.9}", ""),
+        ("{property: availability, value: 1, unit: percent}", ""),
+        # A share or a percentage? They are a hundredfold apart.
+        ("{property: availability, value: 0.999}", "no rule: it needs a number up to 100 and `unit: percent`"),
+        ("{property: availability, value: 100.5}", "no rule: it needs a number up to 100 and `unit: percent`"),
+        ("{property: availability, value: office hours}", "no rule: it needs a number up to 100 and `unit: percent`"),
+        ("{property: re, value: 3, unit: y, element: orders.ordered_on}", ""),
+        ("{property: retention, value: 3, unit: y}",
+         "no rule: it needs a length of time and, as `element`, a column of dates or timestamps"),
+        ("{property: th, value: 5}", "not measured: readers take the data files at their own pace"),
+    ],
+)  # fmt: skip
+def test_a_service_level_is_judged_or_it_is_told_why_not(level: str, why: str) -> None:
+    start, _, rest = EXAMPLE.read_text().partition("slaProperties:\n")
+    text = f"{start}slaProperties:\n  - {level}\n\n{rest[rest.index('team:') :]}"
+    contract = parse_contract(text.encode(), EXAMPLE)
+    told = [reason for place, reason in not_executed(contract) if place.startswith("slaProperties[0]")]
+    assert told == ([why] if why else [])
+    [given] = contract.sla
+    ruled = any(rule.kind in ("freshness", "retention") for rule in contract.rules)
+    assert [ruled, judged_in_service(given)].count(True) == (0 if why else 1)
+
+
+@pytest.mark.parametrize("days", ["0", "1.5", "true", "a month", "4000"])
+def test_the_window_of_availability_is_a_number_of_days(days: str) -> None:
+    text = EXAMPLE.read_text() + f"  - {{property: availabilityWindowDays, value: {days}}}\n"
+    with pytest.raises(ContractError, match=r"`availabilityWindowDays` must be a whole number.*Allowed: 1 to 3660"):
+        parse_contract(text.encode(), EXAMPLE)
 
 
 def test_the_example_is_a_contract_to_the_standard_itself() -> None:

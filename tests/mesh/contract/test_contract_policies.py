@@ -155,6 +155,21 @@ def test_a_product_without_personal_data_owes_none_of_its_terms(policies: tuple[
     assert found(text.replace("  - {property: retention, value: 6, unit: y}\n", ""), policies) == []
 
 
+def test_items_of_an_array_can_be_personal_too(policies: tuple[Policy, ...]) -> None:
+    column = """\
+      - name: phones
+        logicalType: array
+        description: Where the customer is called.
+        classification: internal
+        items: {logicalType: string, classification: restricted}
+slaProperties:
+"""
+    text = MEETS_ALL.replace("confidential", "internal").replace("[personal data]", "[orders]")
+    told = found(text.replace("slaProperties:\n", column), policies)
+    assert len(told) == 1
+    assert "personal_data_tagged" in told[0]
+
+
 @pytest.mark.parametrize("status", ["draft", "proposed"])
 def test_a_contract_that_is_still_being_written_is_only_warned(status: str, policies: tuple[Policy, ...]) -> None:
     text = MEETS_ALL.replace("status: active", f"status: {status}").replace("DECIMAL(14,2)", "DOUBLE")

@@ -71,6 +71,7 @@ slaProperties:
   - {property: freshness, value: 24, unit: h}
   - {property: retention, value: 6, unit: y}
   - {property: availability, value: 99.5, unit: percent}
+  - {property: frequency, value: 1, unit: d}
 roles:
   - {role: analyst, access: read, customProperties: [{property: clearance, value: internal}]}
 team: {name: shop-team}
@@ -209,6 +210,21 @@ EDITS: list[tuple[str, Edit, tuple[str, str, str, str]]] = [
      ("slaProperties.retention", "loosens", "major", "consumers")),
     ("less available", put("slaProperties", 2, "value", value=99),
      ("slaProperties.availability", "loosens", "major", "consumers")),
+    ("more available", put("slaProperties", 2, "value", value=99.9),
+     ("slaProperties.availability", "tightens", "minor", "producer")),
+    ("percent in another word", put("slaProperties", 2, "unit", value="%"), ("", "", "", "")),
+    ("available over a longer time", lambda p: p["customProperties"].append(
+        {"property": "availabilityWindowDays", "value": 90}),
+     ("availabilityWindowDays", "loosens", "major", "consumers")),
+    ("available over a shorter time", lambda p: p["customProperties"].append(
+        {"property": "availabilityWindowDays", "value": 7}),
+     ("availabilityWindowDays", "tightens", "minor", "producer")),
+    ("rarer releases", lambda p: p["slaProperties"][3].update(value=2, unit="w"),
+     ("slaProperties.frequency", "loosens", "major", "consumers")),
+    ("more frequent releases", lambda p: p["slaProperties"][3].update(value=1, unit="h"),
+     ("slaProperties.frequency", "tightens", "minor", "producer")),
+    ("as frequent in other words", lambda p: p["slaProperties"][3].update(property="fy", value=24, unit="h"),
+     ("", "", "", "")),
     ("a level goes", lambda p: p["slaProperties"].pop(2),
      ("slaProperties.availability", "removes", "major", "consumers")),
     ("an end is announced", lambda p: p["slaProperties"].append({"property": "endOfLife", "value": "2030-01-01"}),
@@ -227,6 +243,10 @@ EDITS: list[tuple[str, Edit, tuple[str, str, str, str]]] = [
     ("a stricter class", put(".code", "classification", value="restricted"),
      ("orders.code", "loosens", "major", "consumers")),
     ("a laxer class", put(".code", "classification", value="public"), ("orders.code", "tightens", "minor", "nobody")),
+    ("a stricter class inside", put(".lines", "items", "properties", 1, "classification", value="confidential"),
+     ("orders.lines", "loosens", "major", "consumers")),
+    ("a class inside that changes nothing", put(".lines", "items", "properties", 1, "classification", value="public"),
+     ("orders.lines[].note", "says", "patch", "nobody")),
     ("a role goes", lambda p: p["roles"].pop(), ("roles.analyst", "removes", "major", "consumers")),
     ("a role sees less", put("roles", 0, "customProperties", 0, "value", value="public"),
      ("roles.analyst", "loosens", "major", "consumers")),

@@ -71,6 +71,7 @@ def test_without_a_role_every_failing_row_is_told_by_key_and_place(mesh: Mesh) -
         "samples.enough": (("failed", "error", None, 0, 0), WHOLE_TABLE),
         "people.email.pattern": (warned, [("failing", {"person_token": "***"}, "shop/a.csv", 4, None, {})]),
         "lines.quantity.minimum": (warned, NAMELESS),
+        "lines.parcel.weight.minimum": (warned, NAMELESS),
         "rejected": (
             ("failed", "warning", None, 0, 1),
             [("rejected", {}, SCRIPT, 2, "1 field instead of 2", {})],
@@ -102,6 +103,15 @@ def test_a_role_sees_the_judged_columns_up_to_its_clearance(mesh: Mesh, role: st
     email = "no address" if role == "shop-data-team" else "***"
     assert values(found, "people.email.pattern") == [({"person_token": token}, {"email": email})]
     assert values(found, "lines.quantity.minimum") == [({}, {"quantity": -1})], "public, and now something to tell"
+
+
+def test_a_column_is_masked_by_the_most_confidential_field_inside_it(mesh: Mesh) -> None:
+    """The object is public by its own word, the street in it is not, and a row shows the object whole."""
+    rule = "lines.parcel.weight.minimum"
+    analyst = look(mesh, KEY, rule=rule, role="analyst", purpose=PURPOSE)
+    assert [(finding.note, finding.rows) for finding in analyst.findings] == [(NAMELESS, ())]
+    investigator = look(mesh, KEY, rule=rule, role="investigator", purpose=PURPOSE)
+    assert values(investigator, rule) == [({}, {"parcel": {"weight": -2, "street": "A"}})]
 
 
 def test_every_look_at_values_is_on_record_with_what_was_shown(mesh: Mesh) -> None:
@@ -143,7 +153,7 @@ def test_no_record_no_values(shop: FailingShop, mesh: Mesh) -> None:
             "The look could not be put on record (UndefinedTable), so no values are shown. Without --role the rows are "
             "listed by key, file and row."
         )
-        assert len(look(mesh, KEY).findings) == 11
+        assert len(look(mesh, KEY).findings) == 12
 
 
 def test_the_log_is_append_only_and_for_the_owner_alone(mesh: Mesh) -> None:
@@ -195,7 +205,8 @@ def test_one_rule_and_a_limit(mesh: Mesh) -> None:
             "shop/mix has no rule 'samples.amount.min' (did you mean `samples.amount.minimum`?). Failed in its last "
             "audit: samples.public_text.known, samples.internal_text.known, samples.confidential_text.known, "
             "samples.restricted_text.known, samples.unclassified_text.known, samples.own_text.known, samples.enough, "
-            "people.email.pattern, lines.quantity.minimum. All of them: `mesh audit shop/mix`, and `rejected` for "
+            "people.email.pattern, lines.quantity.minimum, lines.parcel.weight.minimum. All of them: `mesh audit "
+            "shop/mix`, and `rejected` for "
             "records that could not be read.",
         ),
         (

@@ -14,10 +14,12 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
+from pydantic import SecretStr
 
 from mesh.model import (
     ContractRef,
     Label,
+    Ledger,
     ModelDefinition,
     ReleaseRef,
     Split,
@@ -27,6 +29,9 @@ from mesh.model import (
     train,
     training_frame,
 )
+from mesh.postgres import start
+from mesh.settings import Settings
+from tests.conftest import create_database
 
 ROWS = 4000
 RELATIONS = {"insight/features": "features", "cases/outcomes": "outcomes"}
@@ -149,8 +154,18 @@ def store(made_store: MadeStore) -> str:
     return made_store.uri
 
 
+@pytest.fixture(scope="session")
+def ledger(postgres_host: str, tmp_path_factory: pytest.TempPathFactory) -> Ledger:
+    """One real ledger for all tests; each has a model name of its own."""
+    settings = Settings(
+        home=tmp_path_factory.mktemp("ledger"),
+        postgres_url=SecretStr(f"postgresql://postgres@/{create_database(postgres_host)}?host={postgres_host}"),
+    )
+    return Ledger(start(settings))
+
+
 @pytest.fixture
-def context(tmp_path: Path, store: str, request: pytest.FixtureRequest) -> TrainingContext:
+def context(tmp_path: Path, store: str, ledger: Ledger, request: pytest.FixtureRequest) -> TrainingContext:
     """A context with a home and a domain of its own."""
     name = "".join(letter for letter in request.node.name if letter.isalnum())[:60]
     return TrainingContext(
@@ -164,6 +179,7 @@ def context(tmp_path: Path, store: str, request: pytest.FixtureRequest) -> Train
         home=tmp_path / "home",
         artifact_dir=tmp_path / "artefacts",
         threads=2,
+        ledger=ledger,
     )
 
 

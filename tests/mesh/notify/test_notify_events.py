@@ -113,11 +113,15 @@ def test_no_promise_about_the_age_of_a_release_no_lateness(text: str) -> None:
     assert late_events(promised, release(1), NOON + 500 * HOUR) == []
 
 
-def test_the_shortest_of_several_ages_counts_and_a_retired_product_is_never_late() -> None:
+def test_the_shortest_of_several_promises_counts_and_a_retired_product_is_never_late() -> None:
     text = FRESH + "  - {property: latency, value: 30, unit: min}\n"
     [event] = late_events(contract(text), release(1), NOON + HOUR)
     assert event.at == NOON + HOUR / 2
     assert "no older than 30 min (latency)" in event.text
+    frequent = FRESH.replace("24", "48") + "  - {property: frequency, value: 1, unit: d}\n"
+    [overdue] = late_events(contract(frequent), release(1), NOON + 27 * HOUR)
+    assert overdue.at == NOON + 26.4 * HOUR  # with the grace of a tenth
+    assert "its contract promises the next one within 1 d (frequency)" in overdue.text
     retired = parse_contract((CONTRACT + text).replace("status: active", "status: retired").encode(), Path("o.yaml"))
     assert late_events(retired, release(1), NOON + HOUR) == []
     assert late_events(contract(text), None, NOON + HOUR) == []

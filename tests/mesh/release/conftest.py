@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import SecretStr
 
 from mesh.audit import Audit, audit, quarantine
 from mesh.contract import Contract
 from mesh.lake import current_snapshot
 from mesh.release import Build, Release, publish, record_audit, record_build
+from mesh.scaffold import new_major
 from mesh.session import Mesh, open_mesh
+from mesh.settings import Settings
+from tests.conftest import create_database
 
 CONTRACT = """\
 apiVersion: v3.1.0
@@ -58,6 +62,10 @@ outputPorts:
 """
 
 KEY = "shop/orders"
+OLDER = "shop/orders_v1"
+TILL = "consumer: till\ncontact: {email: till@example.org}\ncolumns: [orders.amount]\n"
+END = date(2999, 1, 1)
+"""When an older major that a test keeps may end."""
 
 
 @dataclass(frozen=True)
@@ -166,14 +174,50 @@ class Shop:
         return [row[0] for row in rows]
 
 
+def keep_major(shop: Shop) -> Shop:
+    """The product in two majors: the first released once as the only one, with a consumer, and kept."""
+    models = shop.mesh.settings.project / "dbt/models/shop/products"
+    models.mkdir(parents=True)
+    for table in ("orders", "lines"):
+        (models / f"{table}.sql").write_text("select 1\n")
+    first = shop.edited(consumer=TILL)
+    first.release([1, 2])
+    new_major(first.mesh.project, KEY, until=END.isoformat())
+    return Shop(open_mesh(shop.mesh.settings))
+
+
+def build_older(both: Shop, amounts: list[int]) -> Release:
+    """A release of the older major, from tables of its own."""
+    with both.mesh.writer() as connection:
+        connection.execute("create schema if not exists shop_build")
+        values = ", ".join(f"({i}, {amount})" for i, amount in enumerate(amounts))
+        connection.execute(
+            f"create or replace table shop_build.orders_major1 as select * from (values {values}) t(order_id, amount)"
+        )
+        connection.execute(
+            "create or replace table shop_build.lines_major1 as select order_id from shop_build.orders_major1"
+        )
+    return both.of(OLDER).released("older")
+
+
 def _version(contract: str) -> str:
     return str(yaml.safe_load(contract)["version"])
 
 
+def new_shop(folder: Path, host: str) -> Shop:
+    """The mesh with a home, a lake and a database of its own, for tests that share one."""
+    address = SecretStr(f"postgresql://postgres@/{create_database(host)}?host={host}")
+    settings = Settings(project=_project(folder), home=folder / "home", postgres_url=address, lake_data=folder / "lake")
+    return Shop(open_mesh(settings))
+
+
+def _project(folder: Path) -> Path:
+    for name, text in ((f"contracts/{KEY}.yaml", CONTRACT), ("data_products/shop/domain.yaml", DOMAIN)):
+        (folder / "project" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "project" / name).write_text(text)
+    return folder / "project"
+
+
 @pytest.fixture
 def shop(make_mesh: Callable[..., Mesh], tmp_path: Path) -> Shop:
-    project = tmp_path / "project"
-    for name, text in (("contracts/shop/orders.yaml", CONTRACT), ("data_products/shop/domain.yaml", DOMAIN)):
-        (project / name).parent.mkdir(parents=True, exist_ok=True)
-        (project / name).write_text(text)
-    return Shop(make_mesh(project))
+    return Shop(make_mesh(_project(tmp_path)))

@@ -12,38 +12,13 @@ from mesh.errors import ContractError, NotFound, PublishRefused, UsageError
 from mesh.release import Release, hindrances, retire, rollback
 from mesh.scaffold import drop_major, new_major
 from mesh.session import open_mesh
-from tests.mesh.release.conftest import KEY, Shop
-
-OLDER = "shop/orders_v1"
-TILL = "consumer: till\ncontact: {email: till@example.org}\ncolumns: [orders.amount]\n"
-END = date(2999, 1, 1)
+from tests.mesh.release.conftest import END, KEY, OLDER, Shop, build_older, keep_major
 
 
 @pytest.fixture
 def both(shop: Shop) -> Shop:
     """The product in two majors: the first released once as the only one, with a consumer, and kept."""
-    models = shop.mesh.settings.project / "dbt/models/shop/products"
-    models.mkdir(parents=True)
-    for table in ("orders", "lines"):
-        (models / f"{table}.sql").write_text("select 1\n")
-    first = shop.edited(consumer=TILL)
-    first.release([1, 2])
-    new_major(first.mesh.project, KEY, until=END.isoformat())
-    return Shop(open_mesh(shop.mesh.settings))
-
-
-def build_older(both: Shop, amounts: list[int]) -> Release:
-    """A release of the older major, from tables of its own."""
-    with both.mesh.writer() as connection:
-        connection.execute("create schema if not exists shop_build")
-        values = ", ".join(f"({i}, {amount})" for i, amount in enumerate(amounts))
-        connection.execute(
-            f"create or replace table shop_build.orders_major1 as select * from (values {values}) t(order_id, amount)"
-        )
-        connection.execute(
-            "create or replace table shop_build.lines_major1 as select order_id from shop_build.orders_major1"
-        )
-    return both.of(OLDER).released("older")
+    return keep_major(shop)
 
 
 def test_the_older_major_is_a_product_of_its_own_with_its_consumers(both: Shop) -> None:
