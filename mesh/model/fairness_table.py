@@ -2,17 +2,18 @@
 
 A flag rate is of all scores. What needs a truth is of the rows that are later than everything the model learned from,
 as it knows the answer on the others. Time to a decision runs from the model's time column to the first time the label
-was known. Counts are rounded to the nearest 5, and a figure on too few rows is not told at all.
+was known.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mesh.errors import ModelError
 from mesh.model.definition import ModelDefinition
 from mesh.model.derived import Made, Making
-from mesh.model.fairness import MEDIAN_DAYS, GroupFigure, group_figures
+from mesh.model.fairness import GroupFigure, group_figures
+from mesh.model.fairness_report import told
 from mesh.model.frame import _labels_sql as labels_sql
 from mesh.model.frame import quote
 from mesh.model.groups import KEY, read_groups
@@ -20,7 +21,6 @@ from mesh.model.groups import KEY, read_groups
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ROUNDED_TO = 5
 TIMES = ("DATE", "TIMESTAMP")
 
 
@@ -112,34 +112,9 @@ def _sql(making: Making, definition: ModelDefinition, moments: int) -> str:
 def _table(figures: tuple[GroupFigure, ...], least: int, name: str, version: str) -> pa.Table:
     import pyarrow as pa
 
-    def told(one: GroupFigure, value: float | None) -> float | None:
-        return None if value is None else round(value, 1 if one.figure == MEDIAN_DAYS else 4)
-
-    def count(rows: int) -> int | None:
-        return None if rows < least else ROUNDED_TO * round(rows / ROUNDED_TO)
-
-    records: list[dict[str, Any]] = [
-        {
-            "model_name": name,
-            "model_version": version,
-            "attribute": one.column,
-            "group_name": one.group,
-            "figure": one.figure,
-            "group_rows": count(one.rows),
-            "group_share": None if one.rows < least else round(one.share, 3),
-            "sample_rows": count(one.n),
-            "value": told(one, one.value),
-            "low": told(one, one.low),
-            "high": told(one, one.high),
-            "rest_value": told(one, one.rest),
-            "ratio_to_rest": None if one.ratio is None else round(one.ratio, 3),
-            "p_value": one.p,
-            "p_adjusted": one.p_adjusted,
-            "verdict": one.verdict,
-        }
-        for one in figures
-    ]
-    numbers = ("group_share", "value", "low", "high", "rest_value", "ratio_to_rest", "p_value", "p_adjusted")
-    kinds = {**dict.fromkeys(numbers, pa.float64()), **dict.fromkeys(("group_rows", "sample_rows"), pa.int64())}
-    names = list(records[0])
-    return pa.Table.from_pylist(records, pa.schema([(column, kinds.get(column, pa.string())) for column in names]))
+    rows = [{"model_name": name, "model_version": version, **told(one, least)} for one in figures]
+    words = ("model_name", "model_version", "attribute", "group_name", "figure", "verdict")
+    counts = ("group_rows", "sample_rows")
+    kinds = {**dict.fromkeys(words, pa.string()), **dict.fromkeys(counts, pa.int64())}
+    # Named, because a column without a single value would have no type.
+    return pa.Table.from_pylist(rows, pa.schema([(column, kinds.get(column, pa.float64())) for column in rows[0]]))

@@ -61,10 +61,14 @@ def load_definition(path: Path) -> ModelDefinition:
     Raises:
         ProjectError: the file is missing, is no YAML, has an unknown key or a value that does not fit.
     """
-    return _Reader(path).definition()
+    return Reader(path).definition()
 
 
-class _Reader:
+class Reader:
+    """A YAML file whose every error names the line; what it holds is told where it is no mapping."""
+
+    holds, fields = "model definition", tuple(FIELDS)
+
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
@@ -79,7 +83,7 @@ class _Reader:
         except YAMLError as error:
             raise ProjectError("is not YAML", file=path) from error
         if not isinstance(self.root, dict):
-            raise ProjectError("holds no model definition", file=path, line=1, allowed=", ".join(FIELDS))
+            raise ProjectError(f"holds no {self.holds}", file=path, line=1, allowed=", ".join(self.fields))
 
     def definition(self) -> ModelDefinition:
         root = self.root
