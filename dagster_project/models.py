@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import dagster as dg
 import duckdb
@@ -30,8 +31,11 @@ from mesh.model import (
     champion,
     find_registered,
     fingerprint,
+    groups_of,
+    measure,
     prepare_tracking,
     read_columns,
+    read_groups,
     register,
     score,
     scoring_frame,
@@ -169,8 +173,14 @@ def _train(
     table = training_frame(connection, definition, relation_for=relation_for)
     population = scoring_frame(connection, definition, relation_for=relation_for)
     trained = train(definition, table, around, population=population)
+    groups = read_groups(connection, definition, relation_for=relation_for)
+    if groups is None:
+        reached("train.trained", definition.output)
+        return register(trained, definition, around)
+    trained = replace(trained, fairness=measure(trained, definition, population, groups, around.threads))
     reached("train.trained", definition.output)
-    return register(trained, definition, around)
+    later = groups_of(groups, trained.test_rows.column(definition.key)).to_pydict()
+    return register(trained, definition, around, groups=later)
 
 
 def _scores_asset(product: Product, definition: ModelDefinition) -> dg.AssetsDefinition:

@@ -43,6 +43,20 @@
     datediff({{ later }}, {{ earlier }})
 {%- endmacro %}
 
+{#- Whole years from one date to another: birthdays that have passed. -#}
+{% macro years_between(earlier, later) -%}
+    (
+        extract(year from {{ later }}) - extract(year from {{ earlier }})
+        - case
+            when
+                extract(month from {{ later }}) * 100 + extract(day from {{ later }})
+                < extract(month from {{ earlier }}) * 100 + extract(day from {{ earlier }})
+                then 1
+            else 0
+        end
+    )
+{%- endmacro %}
+
 {#- Monday 1 to Sunday 7. -#}
 {% macro weekday(moment) -%}
     {{ return(adapter.dispatch('weekday', 'insight_mesh')(moment)) }}

@@ -13,13 +13,15 @@ Importing this package imports neither LightGBM nor MLflow; what needs them load
 from mesh.model.bundle import LoadedModel, load_bundle, write_bundle
 from mesh.model.calibration import Bands, Calibration, fit_bands
 from mesh.model.context import ContractRef, ReleaseRef, TrainingContext, fingerprint
-from mesh.model.definition import Label, ModelDefinition, Split
+from mesh.model.definition import Groups, Label, ModelDefinition, Split
 from mesh.model.derived import Made, Making, maker
 from mesh.model.fairness import GroupFigure, group_figures
 from mesh.model.frame import LABEL, RelationFor, scoring_frame, training_frame
 from mesh.model.gates import Gate, Verdict
+from mesh.model.groups import Fairness, groups_of, measure, read_groups
 from mesh.model.ledger import Ledger, ModelEvent, Standing
 from mesh.model.metrics import Metric, evaluate
+from mesh.model.proxies import Proxy
 from mesh.model.reading import load_definition
 from mesh.model.registration import RegisteredModel, find_registered, register
 from mesh.model.registry import Registry, Version, champion, load_champion, registered_name, versions
@@ -34,8 +36,10 @@ __all__ = [
     "Calibration",
     "ColumnReport",
     "ContractRef",
+    "Fairness",
     "Gate",
     "GroupFigure",
+    "Groups",
     "Label",
     "Ledger",
     "LoadedModel",
@@ -44,6 +48,7 @@ __all__ = [
     "Metric",
     "ModelDefinition",
     "ModelEvent",
+    "Proxy",
     "RegisteredModel",
     "Registry",
     "RelationFor",
@@ -61,12 +66,15 @@ __all__ = [
     "fingerprint",
     "fit_bands",
     "group_figures",
+    "groups_of",
     "load_bundle",
     "load_champion",
     "load_definition",
     "maker",
+    "measure",
     "prepare_tracking",
     "read_columns",
+    "read_groups",
     "register",
     "registered_name",
     "score",

@@ -116,7 +116,7 @@ def compare(
     else:
         facts["not_measured"] = f"{rows.num_rows} later rows, {int(truth.sum())} of them positive, are too few"
     facts["measured"] = measured
-    facts |= _by_group(np.asarray(scored["flagged"].to_numpy(zero_copy_only=False)), truth, groups)
+    facts |= _by_group(np.asarray(scored["flagged"].to_numpy(zero_copy_only=False)), truth, groups, definition)
     if champion is None:
         return Comparison(champion=None, **facts)
     if isinstance(champion, str):
@@ -198,9 +198,10 @@ def _size_and_time(model: LoadedModel, rows: pa.Table) -> dict[str, float]:
     return {MEGABYTES: size, ROW_MICROSECONDS: statistics.median(spent) * 1e6}
 
 
-def _by_group(flagged: Any, truth: Any, groups: Groups | str) -> dict[str, Any]:
+def _by_group(flagged: Any, truth: Any, groups: Groups | str, definition: ModelDefinition) -> dict[str, Any]:
     if isinstance(groups, str) or not groups:
         return {"no_groups": groups or "the definition protects no column of the input"}
-    from mesh.model.fairness import group_figures
+    from mesh.model.fairness import LEAST_ROWS, group_figures
 
-    return {"groups": group_figures(flagged, groups, truth=truth)}
+    least = definition.groups.least_rows if definition.groups else LEAST_ROWS
+    return {"groups": group_figures(flagged, groups, truth=truth, least_rows=least)}

@@ -53,6 +53,19 @@ class Split:
 
 
 @dataclass(frozen=True)
+class Groups:
+    """Which groups of people a model is compared on, and where they are: a product with one row per key.
+
+    Figures on fewer than `least_rows` rows are not judged and never published.
+    """
+
+    product: str
+    key: str
+    columns: tuple[str, ...]
+    least_rows: int = 50
+
+
+@dataclass(frozen=True)
 class ModelDefinition:
     """One model: its input, label, split, features left out, capacity, algorithm and the products it feeds.
 
@@ -78,6 +91,7 @@ class ModelDefinition:
     parameters: Mapping[str, float | int | bool] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
     outputs: Mapping[str, str] = field(default_factory=dict)
+    groups: Groups | None = None
     gates: tuple[Gate, ...] = STAND_IN
     path: Path | None = field(default=None, compare=False)
 
@@ -87,8 +101,8 @@ class ModelDefinition:
 
     @property
     def reserved(self) -> frozenset[str]:
-        """Columns of the input that can never be features: key, time, protected, excluded, the label's own."""
-        names = {self.key, self.time, *self.exclude, *self.protected}
+        """Columns of the input that can never be features: key, time, protected, excluded, groups, the label's own."""
+        names = {self.key, self.time, *self.exclude, *self.protected, *(self.groups.columns if self.groups else ())}
         if self.label.product is None:
             names |= {self.label.column, self.label.key}
             names |= {self.label.known_at} if self.label.known_at else set()
@@ -96,8 +110,9 @@ class ModelDefinition:
 
     @property
     def products(self) -> tuple[str, ...]:
-        """The published products that training reads, input first."""
-        return (self.input,) if self.label.product is None else (self.input, self.label.product)
+        """The published products that training reads, input first; the last tells the groups that it is measured on."""
+        named = (self.input, self.label.product, self.groups.product if self.groups else None)
+        return tuple(dict.fromkeys(product for product in named if product is not None))
 
     @property
     def digest(self) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mesh.errors import ModelError
 from mesh.model.context import TrainingContext
-from mesh.model.definition import CHALLENGERS, ROLES, ModelDefinition
+from mesh.model.definition import CHALLENGERS, FAIRNESS, ROLES, ModelDefinition
 
 if TYPE_CHECKING:
     import duckdb
@@ -54,6 +54,10 @@ def maker(role: str) -> Maker:
     Raises:
         ModelError: there is none.
     """
+    if role == FAIRNESS:
+        from mesh.model.fairness_table import make_fairness
+
+        return make_fairness
     if role == CHALLENGERS:
         from mesh.model.challengers import make_challenger_scores
 

@@ -1,6 +1,7 @@
 """How a model treats groups of people: per group the figures auditors ask for, and whether they differ from the rest.
 
-Every figure of a group is held against that of all other rows of the same column. A flag rate is of all rows. The
+Every figure of a group is held against that of the rest: all other rows whose group is known, so that those of whom
+nothing is known do not blur the comparison of the others. A flag rate is of all rows. The
 others need a truth, and only rows that somebody reviewed have one: precision, recall and false positives are of rows
 whose label is known, weighted where the caller says how the reviewed rows were chosen.
 
@@ -8,8 +9,8 @@ Intervals are 95 %: Wilson for shares, order statistics for the median (exact, f
 is tested by Fisher's exact test, by the two-proportion test where counts are large, and by Mann and Whitney's for days;
 weighted rows count as their effective number (the smaller of Kish's and of what their linearised variance amounts to).
 All comparisons of one call are one family: their p-values are adjusted by Holm, so that the chance of a single false
-alarm among all of them is at most 5 %. Rows without a group are a group of their own; one on too few rows is told as
-that, not judged.
+alarm among all of them is at most 5 %. Rows without a group are a group of their own, held against all known ones; a
+group on too few rows is told as that, not judged.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class GroupFigure:
         rows, share: size of the group, and its share of all rows.
         n: rows that the figure is worked out on: all of the group, or the reviewed ones it is about.
         value, low, high: the figure and its 95 % interval; None on too few rows, or with too few others.
-        rest, ratio: the figure of everybody else, and value by rest; no ratio to nought.
+        rest, ratio: the figure of all other rows with a known group, and value by rest; no ratio to nought.
         p, p_adjusted: of the difference from the rest, alone and among all comparisons (Holm).
         verdict: `higher` or `lower` than the rest, `not told apart`, or `too few rows`.
     """
@@ -136,15 +137,17 @@ def group_figures(
     found: list[GroupFigure] = []
     for column in names:
         codes, words = _codes(groups[column])
+        known_group = codes != words.index(NOT_KNOWN) if NOT_KNOWN in words else np.ones(len(codes), dtype=bool)
         for group in sorted(range(len(words)), key=lambda code: words[code]):
             inside = codes == group
+            others = known_group & ~inside
             rows = int(inside.sum())
             base = GroupFigure(column, words[group], "", rows, rows / len(picked), 0)
             for figure, (of, hit, weights) in shares.items():
                 if figure == FLAG_RATE or truth is not None:
-                    found.append(_share(replace(base, figure=figure), inside, of, hit, weights, least_rows))
+                    found.append(_share(replace(base, figure=figure), (inside, others), of, hit, weights, least_rows))
             if days is not None:
-                found.append(_median(replace(base, figure=MEDIAN_DAYS), inside, waited, least_rows))
+                found.append(_median(replace(base, figure=MEDIAN_DAYS), (inside, others), waited, least_rows))
     return _judged(found)
 
 
@@ -161,8 +164,10 @@ def _codes(column: Any) -> tuple[npt.NDArray[np.int64], list[str]]:
     return np.asarray(encoded.indices, dtype=np.int64), encoded.dictionary.to_pylist()
 
 
-def _share(base: GroupFigure, inside: Bools, of: Bools, hit: Bools, weights: Floats, least: int) -> GroupFigure:
-    mine, others = of & inside, of & ~inside
+def _share(
+    base: GroupFigure, sides: tuple[Bools, Bools], of: Bools, hit: Bools, weights: Floats, least: int
+) -> GroupFigure:
+    mine, others = of & sides[0], of & sides[1]
     base = replace(base, n=int(mine.sum()))
     if min(base.rows, base.n, int(others.sum())) < least:
         return base
@@ -173,12 +178,12 @@ def _share(base: GroupFigure, inside: Bools, of: Bools, hit: Bools, weights: Flo
     return replace(base, value=value, low=low, high=high, rest=rest, ratio=_ratio(value, rest), p=p)
 
 
-def _median(base: GroupFigure, inside: Bools, waited: Floats, least: int) -> GroupFigure:
+def _median(base: GroupFigure, sides: tuple[Bools, Bools], waited: Floats, least: int) -> GroupFigure:
     import numpy as np
     from scipy import stats
 
     there = ~np.isnan(waited)
-    mine, others = waited[there & inside], waited[there & ~inside]
+    mine, others = waited[there & sides[0]], waited[there & sides[1]]
     base = replace(base, n=len(mine))
     if min(base.rows, base.n, len(others)) < least:
         return base

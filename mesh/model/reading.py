@@ -13,7 +13,18 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from mesh.errors import ProjectError
-from mesh.model.definition import ALGORITHMS, FEATURE_SELECTIONS, NONE, ROLES, Label, ModelDefinition, Moment, Split
+from mesh.model.definition import (
+    ALGORITHMS,
+    FAIRNESS,
+    FEATURE_SELECTIONS,
+    NONE,
+    ROLES,
+    Groups,
+    Label,
+    ModelDefinition,
+    Moment,
+    Split,
+)
 from mesh.model.gates import GROUPS, LEAST, MOST, NAMES, NOT_WORSE, RATIO, SECTIONS, Gate, with_stand_ins
 from mesh.model.parameters import PARAMETERS
 
@@ -31,6 +42,7 @@ FIELDS = [
     "feature_selection",
     "exclude",
     "protected",
+    "groups",
     "categorical",
     "capacity",
     "algorithm",
@@ -49,10 +61,14 @@ def load_definition(path: Path) -> ModelDefinition:
     Raises:
         ProjectError: the file is missing, is no YAML, has an unknown key or a value that does not fit.
     """
-    return _Reader(path).definition()
+    return Reader(path).definition()
 
 
-class _Reader:
+class Reader:
+    """A YAML file whose every error names the line; what it holds is told where it is no mapping."""
+
+    holds, fields = "model definition", tuple(FIELDS)
+
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
@@ -67,7 +83,7 @@ class _Reader:
         except YAMLError as error:
             raise ProjectError("is not YAML", file=path) from error
         if not isinstance(self.root, dict):
-            raise ProjectError("holds no model definition", file=path, line=1, allowed=", ".join(FIELDS))
+            raise ProjectError(f"holds no {self.holds}", file=path, line=1, allowed=", ".join(self.fields))
 
     def definition(self) -> ModelDefinition:
         root = self.root
@@ -94,6 +110,7 @@ class _Reader:
             parameters=self.parameters(),
             reasons=self.texts(root, "reasons"),
             outputs=self.outputs(),
+            groups=self.groups(key),
             gates=self.gates(),
             path=self.path,
         )
@@ -125,6 +142,24 @@ class _Reader:
             raise self.error(test, "from", "split.test.", "is not later than split.train.to", "a later value")
         return Split(train_to=last, test_from=first)
 
+    def groups(self, key: str) -> Groups | None:
+        if "groups" not in self.root:
+            return None
+        node = self.mapping(self.root, "groups", ["product", "key", "columns", "least_rows"])
+        columns = self.columns(node, "columns", "groups.")
+        if not columns:
+            raise self.error(node, "columns", "groups.", "names no column", "such as [age_band, sex]")
+        least = node.get("least_rows", Groups.least_rows)
+        # Below ten, a share would tell of single people.
+        if isinstance(least, bool) or not isinstance(least, int) or least < 10:
+            raise self.error(node, "least_rows", "groups.", "does not fit", "a whole number from 10")
+        return Groups(
+            product=self.text(node, "product", PRODUCT, "groups."),
+            key=self.text(node, "key", COLUMN, "groups.") if "key" in node else key,
+            columns=columns,
+            least_rows=int(least),
+        )
+
     def outputs(self) -> dict[str, str]:
         if "outputs" not in self.root:
             return {}
@@ -133,6 +168,8 @@ class _Reader:
         for role, product in found.items():
             if [*found.values(), self.root.get("output")].count(product) > 1:
                 raise self.error(node, role, "outputs.", "names a product twice", "a product of its own for each role")
+        if FAIRNESS in found and "groups" not in self.root:
+            raise self.error(node, FAIRNESS, "outputs.", "needs groups to compare", "beside it `groups`")
         return found
 
     def gates(self) -> tuple[Gate, ...]:
@@ -235,14 +272,14 @@ class _Reader:
             raise self.error(node, name, within, "is no column name", SHAPES[COLUMN])
         return str(name)
 
-    def columns(self, node: Any, name: str) -> tuple[str, ...]:
+    def columns(self, node: Any, name: str, within: str = "") -> tuple[str, ...]:
         if name not in node:
             return ()
         value = node[name]
         if not isinstance(value, list) or not all(isinstance(item, str) and COLUMN.fullmatch(item) for item in value):
-            raise self.error(node, name, "", "is not a list of columns", "such as [age, sex]")
+            raise self.error(node, name, within, "is not a list of columns", "such as [age, sex]")
         if len(set(value)) < len(value):
-            raise self.error(node, name, "", "names a column twice", "each column once")
+            raise self.error(node, name, within, "names a column twice", "each column once")
         return tuple(str(item) for item in value)
 
     def choice(self, node: Any, name: str, allowed: tuple[str, ...]) -> str:

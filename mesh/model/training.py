@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
+    from mesh.model.groups import Fairness
+
     Floats = npt.NDArray[np.float64]
 
 
@@ -42,7 +44,8 @@ class TrainedModel:
 
     `metrics` and `parts` are keyed by split (`train`, `validation`, `test`); those of `validation` are of trees that
     had not learned those rows. `importance` is the gain per feature, summing to 1; `columns` tells of every column of
-    the input; `test_truth` and `test_probability` are the later rows, for plots, and `test_rows` these rows themselves.
+    the input; `test_truth` and `test_probability` are the later rows, for plots, and `test_rows` these rows themselves;
+    `fairness` is there once groups were measured (see `mesh.model.groups`).
     """
 
     model: LoadedModel
@@ -56,6 +59,7 @@ class TrainedModel:
     test_truth: Floats = field(repr=False, compare=False)
     test_probability: Floats = field(repr=False, compare=False)
     test_rows: pa.Table = field(repr=False, compare=False)
+    fairness: Fairness | None = field(repr=False, compare=False, default=None)
 
 
 def train(

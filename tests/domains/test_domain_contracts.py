@@ -12,7 +12,7 @@ from tests.domains.desk import DOMAINS, ROOT, contract_files, read
 
 PROTECTED = {
     "sex", "gender", "age", "birth_year", "date_of_birth", "marital_status", "nationality", "disability", "ethnicity",
-    "religion", "age_of_policy_holder",
+    "religion", "age_of_policy_holder", "age_band",
 }  # fmt: skip
 NAMES = {"claimant_name", "account_name", "employer_name", "given_name", "family_name"}
 FILES = contract_files()
@@ -59,8 +59,26 @@ def test_claims_carry_no_names() -> None:
 
 
 @pytest.mark.parametrize("file", [file for file in FILES if file.parent.name == "insight"], ids=relative)
-def test_insight_publishes_no_protected_characteristic(file: Path) -> None:
-    assert not {column["name"] for column in columns(file)} & PROTECTED
+def test_insight_publishes_protected_characteristics_in_one_product_and_restricted(file: Path) -> None:
+    """They are there to measure by, not to learn from."""
+    protected = {column["name"] for column in columns(file)} & PROTECTED
+    if file.stem == "claim_groups":
+        told = {column["name"] for column in columns(file) if column["classification"] == "restricted"}
+        assert protected <= told
+    else:
+        assert not protected
+
+
+def test_only_the_comparison_of_groups_reads_them() -> None:
+    """A product that models learn from, or that decides, may not be made of them."""
+    ports = read(ROOT / "data_products/insight/domain.yaml")["outputPorts"]
+    readers = {
+        port["name"] for port in ports if "insight-claim_groups" in {one["id"] for one in port["inputContracts"]}
+    }
+    assert readers == {"claim_scores", "fairness"}, "the scores' training is measured on them"
+    for file in (ROOT / "data_products").glob("*/models/*.yaml"):
+        definition = read(file)
+        assert "claim_groups" not in f"{definition['input']} {definition['label'].get('product')}"
 
 
 @pytest.mark.parametrize("domain", DOMAINS)

@@ -124,6 +124,14 @@ def _scores(i: int) -> Row:
     }
 
 
+def _fairness(i: int) -> Row:
+    verdict = ("not told apart", "higher", "lower", "too few rows")[i % 4]
+    judged = verdict != "too few rows"
+    numbers = {"value": "0.2", "low": "0.1", "high": "0.3", "p_adjusted": "0.5" if i % 4 == 0 else "0.01"}
+    told = {name: Decimal(number) if judged else None for name, number in numbers.items()}
+    return {"verdict": verdict, "model_name": "model", "model_version": "1", **told}
+
+
 WINDOWS = ("1h", "24h", "7d", "30d", "all")
 
 # What columns of one row owe each other, by product.
@@ -139,5 +147,6 @@ TOGETHER: dict[str, Callable[[int], Row]] = {
     },
     "insight/claim_features": _features,
     "insight/claim_scores": _scores,
+    "insight/fairness": _fairness,
     "insight/motor_scores": _scores,
 }

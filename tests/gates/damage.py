@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -58,10 +59,10 @@ def damages(table: Table, rows: list[Row], promise: Promise) -> list[Damage]:
 
 def _schema(table: Table) -> list[Damage]:
     wider = {"INTEGER": "BIGINT", "BIGINT": "HUGEINT", "TIMESTAMP": "TIMESTAMP WITH TIME ZONE", "DOUBLE": "FLOAT"}
-    column = next(column for column in table.columns if column.physical in wider)
+    column = next((column for column in table.columns if column.physical in wider), table.columns[-1])
     return [
         Damage({}, ddl=("alter table {table} add column surplus integer",)),
-        Damage({}, ddl=(f"alter table {{table}} alter {column.name} type {wider[column.physical]}",)),
+        Damage({}, ddl=(f"alter table {{table}} alter {column.name} type {wider.get(column.physical, 'BLOB')}",)),
     ]
 
 
@@ -107,6 +108,7 @@ def _late(promise: Promise, rows: list[Row]) -> Damage:
 BESIDE: dict[str, dict[str, Any]] = {
     "claim_features.nino_known_days.minimum": {"nino_known_systems": 1},
     "claim_features.nino_known_systems.maximum": {"nino_known_days": 1},
+    "fairness.value.minimum": {"low": None, "high": None},
 } | {
     # A window below zero is smaller than every window within it, so those are left empty.
     f"claim_features.{owner}_claims_{window}.minimum": {f"{owner}_claims_{inner}": None for inner in WINDOWS[:place]}
@@ -133,6 +135,12 @@ QUERIES: dict[str, Damage] = {
     "claim_features.windows_grow": cells(0, account_claims_1h=9),
     "claim_features.known_days_need_system": cells(0, nino_known_days=3),
     "claim_features.every_claim_has_features": Damage({}, keep=LAST),
+    "claim_groups.every_claim_has_groups": Damage({}, keep=LAST),
+    "claim_groups.most_ages_known": Damage({(i, "age_band"): None for i in range(10)}),
+    "fairness.judged_has_value": cells(0, value=None),
+    "fairness.interval_around_value": cells(0, value=Decimal("0.4")),
+    "fairness.difference_is_significant": cells(1, p_adjusted=Decimal("0.05")),
+    "fairness.one_model": cells(0, model_version="2"),
     "claim_scores.flagged_within_capacity": Damage({(i, "flagged"): True for i in range(6)}),
     "claim_scores.reasons_in_order": cells(0, reason_2="account"),
     "claim_scores.one_model": cells(0, model_version="2"),
@@ -150,12 +158,14 @@ OVERLAPS: dict[str, dict[str, str]] = {
     },
     **{
         f"{table}.{column}.required": {f"{table}.one_model": "a row without a model's name counts as of another model"}
-        for table in ("claim_scores", "motor_scores")
+        for table in ("claim_scores", "motor_scores", "fairness")
         for column in ("model_name", "model_version")
     },
     "claim_features.has_rows": {
         "claim_features.every_claim_has_features": "the claims are there and their features are not",
     },
+    "claim_groups.has_rows": {"claim_groups.every_claim_has_groups": "the claims are there and their groups are not"},
+    "fairness.has_rows": {"fairness.one_model": "no rows come from no model, which is not one model"},
     "claim_scores.has_rows": {"claim_scores.one_model": "no rows come from no model, which is not one model"},
     "motor_scores.has_rows": {"motor_scores.one_model": "no rows come from no model, which is not one model"},
     "motor_claims.has_rows": {"motor_claims.some_fraud": "an empty table has no fraud, which is less than some"},

@@ -62,19 +62,19 @@ def test_every_figure_of_a_group_is_told_with_its_size_and_rest() -> None:
     found = keyed(group_figures(flagged, {"team": group}, truth=truth, days=days, least_rows=20))
     told = {key[1:]: (one.rows, one.n, one.value, one.rest, one.verdict) for key, one in found.items()}
     assert told == {
-        ("a", FLAG_RATE): (120, 120, 0.25, 40 / 85, LOWER),
+        ("a", FLAG_RATE): (120, 120, 0.25, 0.5, LOWER),
         ("a", PRECISION): (120, 30, 20 / 30, 20 / 30, ALIKE),
         ("a", RECALL): (120, 20, 1.0, 1.0, ALIKE),
         ("a", FALSE_POSITIVE_RATE): (120, 20, 0.5, 0.5, ALIKE),
         ("a", MEDIAN_DAYS): (120, 40, 19.5, 19.5, ALIKE),
-        ("b", FLAG_RATE): (80, 80, 0.5, 30 / 125, HIGHER),
+        ("b", FLAG_RATE): (80, 80, 0.5, 0.25, HIGHER),
         ("b", PRECISION): (80, 30, 20 / 30, 20 / 30, ALIKE),
         ("b", RECALL): (80, 20, 1.0, 1.0, ALIKE),
         ("b", FALSE_POSITIVE_RATE): (80, 20, 0.5, 0.5, ALIKE),
         ("b", MEDIAN_DAYS): (80, 40, 19.5, 19.5, ALIKE),
         **{(NOT_KNOWN, name): (5, 5 if name == FLAG_RATE else 0, None, None, TOO_FEW) for name in FIGURES},
     }  # fmt: skip
-    assert found["team", "b", FLAG_RATE].ratio == pytest.approx(0.5 / 0.24)
+    assert found["team", "b", FLAG_RATE].ratio == 2.0
     assert [one.share for one in found.values()][::5] == [120 / 205, 80 / 205, 5 / 205]
 
 
@@ -179,6 +179,14 @@ def test_a_weight_makes_a_row_count_as_many_and_an_interval_no_narrower() -> Non
     )
     assert (even.value, tilted.value) == (0.5, 0.25)
     assert wilson(0.25, 80.0) == (tilted.low, tilted.high), "100 rows of weights 1 and 3 are as sure as 80"
+
+
+def test_those_of_whom_nothing_is_known_are_held_against_all_others_and_blur_no_comparison() -> None:
+    """Whoever uses a false identity is in no group and flagged; men and women must not look spared by that."""
+    flagged = [True] * 30 + [False] * 70 + [True] * 30 + [False] * 70 + [True] * 100
+    found = keyed(group_figures(flagged, {"sex": ["x"] * 100 + ["y"] * 100 + [None] * 100}))
+    told = {group: (one.value, one.rest, one.verdict) for (_, group, _), one in found.items()}
+    assert told == {"x": (0.3, 0.3, ALIKE), "y": (0.3, 0.3, ALIKE), NOT_KNOWN: (1.0, 0.3, HIGHER)}
 
 
 def test_without_a_truth_only_the_flag_rate_is_told() -> None:
