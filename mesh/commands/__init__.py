@@ -13,10 +13,24 @@ from mesh.commands import (
     probing,
     products,
     query,
+    replaying,
     retiring,
 )
 
-PARTS = (products, contracts, catalogue, lineage, failing, notices, probing, query, modelling, making, retiring)
+PARTS = (
+    products,
+    contracts,
+    catalogue,
+    lineage,
+    failing,
+    notices,
+    probing,
+    query,
+    modelling,
+    replaying,
+    making,
+    retiring,
+)
 
 __all__ = ["register"]
 

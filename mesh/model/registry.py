@@ -170,6 +170,23 @@ def load_champion(name: str, tracking_uri: str, home: Path) -> LoadedModel:
     return _fetch(client, version, home)
 
 
+def load_version(name: str, number: int, tracking_uri: str, home: Path) -> LoadedModel:
+    """A version by its number, champion or not, verified and kept as a champion is.
+
+    Raises:
+        NotFound: there is no such version.
+        ModelError: its files are damaged, were replaced, or cannot be fetched.
+    """
+    from mlflow.exceptions import MlflowException
+
+    client = prepare_tracking(tracking_uri)
+    try:
+        version = client.get_model_version(name, str(number))
+    except MlflowException as error:
+        raise NotFound(f"{name} has no version {number} in MLflow's registry; it was deleted there.") from error
+    return _fetch(client, version, home)
+
+
 def _fetch(client: MlflowClient, version: ModelVersion, home: Path) -> LoadedModel:
     from mlflow.exceptions import MlflowException
 
