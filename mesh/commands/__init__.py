@@ -5,6 +5,7 @@ import typer
 from mesh.commands import (
     catalogue,
     contracts,
+    explaining,
     failing,
     lineage,
     making,
@@ -20,6 +21,7 @@ from mesh.commands import (
 PARTS = (
     products,
     contracts,
+    explaining,
     catalogue,
     lineage,
     failing,

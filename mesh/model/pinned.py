@@ -19,13 +19,14 @@ from mesh.lake import INPUTS, attach_inputs, reader
 from mesh.model.bundle import LoadedModel
 from mesh.model.definition import ModelDefinition
 from mesh.model.reading import load_definition
-from mesh.model.registry import load_version
+from mesh.model.registry import load_version, releases_of
 from mesh.model.tracking import prepare_tracking
 from mesh.release import Release, parse_reference
 from mesh.release.history import read_whole
 
 if TYPE_CHECKING:
     import duckdb
+    from mlflow import MlflowClient
 
     from mesh.session import Mesh
 
@@ -67,6 +68,12 @@ class PinnedScores:
         domain = self.release.product.partition("/")[0]
         return f"{CATALOG}.{domain}_build.{table}_quarantine at (version => {self.release.snapshot})"
 
+    @cached_property
+    def trained_on(self) -> tuple[str, ...]:
+        """The releases that the model learned from, `domain/product@number`."""
+        tags = _client(self.mesh).get_run(self.run_id).data.tags
+        return releases_of(tags)
+
     @contextlib.contextmanager
     def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection that can only read: the mesh as of the release, and `inputs` as the scoring saw it.
@@ -107,7 +114,7 @@ def pin(mesh: Mesh, reference: str) -> PinnedScores:
     name, number = release.details.get("model_name"), release.details.get("model_version")
     if release.details.get("engine") != "model" or not name or not number or release.inputs_snapshot is None:
         raise UsageError(f"{reference} holds no scores of a model. `mesh models` lists the products of scores.")
-    uri = mesh.postgres.url(mesh.postgres.mlflow_database)
+    uri = _uri(mesh)
     try:
         model = load_version(str(name), int(number), uri, mesh.settings.home)
     except NotFound as error:
@@ -118,7 +125,7 @@ def pin(mesh: Mesh, reference: str) -> PinnedScores:
             f"{reference} was scored by {name} version {number} with the bundle {made_by}; the registry now has "
             f"{model.sha256} under that number. Restore the version's files and its tag."
         )
-    run_id = str(prepare_tracking(uri).get_model_version(str(name), str(number)).run_id)
+    run_id = str(_client(mesh).get_model_version(str(name), str(number)).run_id)
     definition = _definition(mesh, model, run_id, uri, release.product)
     path = Path("contracts") / f"{release.product}.yaml"
     made_from = {found.product: found for found in release.inputs}
@@ -134,6 +141,14 @@ def pin(mesh: Mesh, reference: str) -> PinnedScores:
         definition=definition,
         run_id=run_id,
     )
+
+
+def _uri(mesh: Mesh) -> str:
+    return mesh.postgres.url(mesh.postgres.mlflow_database)
+
+
+def _client(mesh: Mesh) -> MlflowClient:
+    return prepare_tracking(_uri(mesh))
 
 
 def _definition(mesh: Mesh, model: LoadedModel, run_id: str, uri: str, product: str) -> ModelDefinition:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -127,7 +127,6 @@ def versions(name: str, tracking_uri: str) -> tuple[Version, ...]:
     found = []
     for version in sorted(client.search_model_versions(f"name = '{name}'"), key=lambda one: -int(one.version)):
         run = client.get_run(version.run_id).data
-        prefix = "mesh.release."
         found.append(
             Version(
                 version=int(version.version),
@@ -136,17 +135,23 @@ def versions(name: str, tracking_uri: str) -> tuple[Version, ...]:
                 decision=version.tags.get(DECISION, "undecided"),
                 reason=version.tags.get(REASON, ""),
                 made_at=datetime.fromtimestamp(version.creation_timestamp / 1000, UTC).replace(tzinfo=None),
-                releases=tuple(
-                    f"{tag.removeprefix(prefix)}@{value.partition('@')[0]}"
-                    for tag, value in sorted(run.tags.items())
-                    if tag.startswith(prefix)
-                ),
+                releases=releases_of(run.tags),
                 metrics={
                     key.removeprefix(f"{TEST}_"): value for key, value in run.metrics.items() if key.startswith(TEST)
                 },
             )
         )
     return tuple(found)
+
+
+def releases_of(tags: Mapping[str, str]) -> tuple[str, ...]:
+    """The releases that a run learned from, as its tags name them: `domain/product@number`."""
+    prefix = "mesh.release."
+    return tuple(
+        f"{tag.removeprefix(prefix)}@{value.partition('@')[0]}"
+        for tag, value in sorted(tags.items())
+        if tag.startswith(prefix)
+    )
 
 
 def champion(definition: ModelDefinition, context: TrainingContext) -> LoadedModel:
