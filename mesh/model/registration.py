@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mesh.errors import ModelError
 from mesh.failpoints import reached
 from mesh.model.bundle import write_bundle
-from mesh.model.comparison import Comparison, Groups, compare
+from mesh.model.comparison import NO_GROUPS, Comparison, Groups, compare
 from mesh.model.context import TrainingContext
 from mesh.model.definition import ModelDefinition
 from mesh.model.gates import FAILED, NOT_JUDGED, NOT_WORSE, Verdict, judge
@@ -62,7 +62,7 @@ def register(
     definition: ModelDefinition,
     context: TrainingContext,
     *,
-    groups: Groups | str = "no groups of people were given",
+    groups: Groups | str = NO_GROUPS,
 ) -> RegisteredModel:
     """Log a run, register its model and let the gates decide whether it becomes champion; once per fingerprint.
 

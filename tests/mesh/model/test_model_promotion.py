@@ -221,9 +221,7 @@ def test_a_retired_version_scores_an_old_releases_rows_though_mlflow_lost_it(
     shutil.rmtree(elsewhere.home)
     with artefacts_moved_away(base):
         assert [one.version for one in versions(elsewhere, name)] == [3, 2, 1]
-        with pytest.raises(
-            ModelError, match=r"neither in .*/models/.* nor among the artefacts .* backup"
-        ):
+        with pytest.raises(ModelError, match=r"neither in .*/models/.* nor among the artefacts .* backup"):
             elsewhere.load(name, 1)
 
 
