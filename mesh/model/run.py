@@ -12,6 +12,8 @@ from mesh.model.bundle import write_bundle
 from mesh.model.context import ContractRef, TrainingContext
 from mesh.model.definition import ModelDefinition
 from mesh.model.encoding import CATEGORY
+from mesh.model.fairness_report import fairness_files, fairness_metrics
+from mesh.model.model_card import CARD, model_card
 from mesh.model.plots import write_plots
 from mesh.model.report import REPORT, to_json, to_markdown
 from mesh.model.training import TrainedModel
@@ -39,8 +41,8 @@ def log_run(
     params = _params(trained, definition)
     client.log_batch(run_id, metrics=_metrics(trained), params=[Param(name, value) for name, value in params.items()])
     client.log_inputs(run_id, datasets=_inputs(definition, context))
-    with tempfile.TemporaryDirectory(prefix="mesh-run-") as place:
-        folder = Path(place)
+    with tempfile.TemporaryDirectory(prefix="mesh-run-") as draft:
+        folder = Path(draft)
         write_bundle(folder / BUNDLE, trained.model)
         client.log_artifacts(run_id, str(folder / BUNDLE), BUNDLE)
         write_plots(folder / PLOTS, trained, definition.capacity)
@@ -49,6 +51,11 @@ def log_run(
         (folder / REPORT).write_text(to_json(trained.columns, trained.selection), encoding="utf-8")
         (folder / COLUMNS / "columns.md").write_text(to_markdown(trained.columns), encoding="utf-8")
         client.log_artifacts(run_id, str(folder / COLUMNS), COLUMNS)
+        for place, text in _documents(trained, definition, context).items():
+            path = folder / "documents" / place
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        client.log_artifacts(run_id, str(folder / "documents"))
         if definition.path is not None and definition.path.is_file():
             client.log_artifact(run_id, str(definition.path), "definition")
     # Created here because `Model.log` would put it into MLflow's active experiment, which is not ours.
@@ -86,6 +93,14 @@ def _log_model(run_id: str, name: str, model_id: str, trained: TrainedModel) -> 
         metadata={"mesh_bundle_sha256": trained.model.sha256, "encoded_input": True},
     )
     return str(info.model_uri)
+
+
+def _documents(trained: TrainedModel, definition: ModelDefinition, context: TrainingContext) -> dict[str, str]:
+    """Texts about the training, by place; those that came with it replace what is written here."""
+    found = {CARD: model_card(trained, definition, context)}
+    if trained.fairness is not None and definition.groups is not None:
+        found |= fairness_files(trained.fairness, definition.groups.least_rows)
+    return found | dict(trained.documents)
 
 
 def _tags(context: TrainingContext) -> dict[str, str]:
@@ -131,6 +146,8 @@ def _metrics(trained: TrainedModel) -> list[Any]:
             found.append(Logged(f"{part}_{name}", metric.value, now, 0))
             if metric.low < metric.high:
                 found += [Logged(f"{part}_{name}_{end}", getattr(metric, end), now, 0) for end in ("low", "high")]
+    if trained.fairness is not None:
+        found += [Logged(name, value, now, 0) for name, value in fairness_metrics(trained.fairness).items()]
     return found
 
 
@@ -141,10 +158,13 @@ def _inputs(definition: ModelDefinition, context: TrainingContext) -> list[Any]:
     from mesh.model.lineage import LakeReleaseSource
 
     found = []
+    uses = dict.fromkeys(context.releases, "input")
+    if definition.groups is not None:
+        uses[definition.groups.product] = "groups"
+    uses |= {definition.label.product or definition.input: "label", definition.input: "features"}
     for product, ref in sorted(context.releases.items()):
         contract = context.contracts.get(product, ContractRef("", ""))
         source = LakeReleaseSource(product, ref.number, ref.snapshot, contract.version, contract.hash)
         dataset = MetaDataset(source, name=product, digest=f"release-{ref.number}")
-        use = "features" if product == definition.input else "label" if product in definition.products else "input"
-        found.append(DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", use)]))
+        found.append(DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", uses[product])]))
     return found

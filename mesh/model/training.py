@@ -45,7 +45,8 @@ class TrainedModel:
     `metrics` and `parts` are keyed by split (`train`, `validation`, `test`); those of `validation` are of trees that
     had not learned those rows. `importance` is the gain per feature, summing to 1; `columns` tells of every column of
     the input; `test_truth` and `test_probability` are the later rows, for plots, and `test_rows` these rows themselves;
-    `fairness` is there once groups were measured (see `mesh.model.groups`).
+    `fairness` is there once groups were measured (see `mesh.model.groups`); `documents` are further texts to be kept
+    with the run, by their place among its artefacts.
     """
 
     model: LoadedModel
@@ -60,6 +61,7 @@ class TrainedModel:
     test_probability: Floats = field(repr=False, compare=False)
     test_rows: pa.Table = field(repr=False, compare=False)
     fairness: Fairness | None = field(repr=False, compare=False, default=None)
+    documents: Mapping[str, str] = field(repr=False, compare=False, default_factory=dict)
 
 
 def train(
