@@ -17,6 +17,7 @@ from mesh.errors import ModelError
 from mesh.failpoints import reached
 from mesh.lake import INPUTS, LAKE, create_schema, current_snapshot
 from mesh.model import (
+    SCORED,
     ColumnReport,
     ContractRef,
     Ledger,
@@ -28,7 +29,9 @@ from mesh.model import (
     ReleaseRef,
     TrainingContext,
     Verdict,
+    assemble,
     champion,
+    facts_of,
     find_registered,
     fingerprint,
     groups_of,
@@ -208,15 +211,16 @@ def _scores_asset(product: Product, definition: ModelDefinition) -> dg.AssetsDef
                 rows = scoring_frame(connection, definition, relation_for=relations(opened))
                 scored = score(model, rows, threads=opened.settings.threads)
                 reached("score.scored", product.key)
-                facts: dict[str, str | int] = {
-                    "model_name": f"{product.domain}.{definition.model}",
-                    "model_version": str(model.version),
-                    "input_release": around.releases[definition.input].number,
-                    "input_contract_version": around.contracts[definition.input].version,
-                }
+                given = around.releases[definition.input].number
+                facts = facts_of(model, given, around.contracts[definition.input].version)
                 relation = relations(opened)(definition.input)
                 copied = _write(connection, product, scored, relation, definition.key, facts)
-                details = {"engine": "model", **facts, "test": _test_metrics(around, _run_of(around, model))}
+                details = {
+                    "engine": "model",
+                    **facts,
+                    "model_sha256": model.sha256,
+                    "test": _test_metrics(around, _run_of(around, model)),
+                }
                 came = lineage.of_scores(
                     product,
                     [name for name in scored.column_names if name != definition.key],
@@ -321,34 +325,14 @@ def _write(
     key: str,
     facts: Mapping[str, str | int],
 ) -> list[str]:
-    """The contract's columns, each from the scores, the facts of the model or the scored product itself; gives those
-    that are copied from the latter.
-    """
+    """Write the candidate; gives the columns that are copied from the scored product."""
     table = product.contract.tables[0]
-    connection.register("scored", scored)
-    described = connection.execute(f"select * from {relation} limit 0").description
-    of_input = {column[0] for column in described}
-    columns, values, copied = [], [], []
-    for column in table.columns:
-        if column.name in scored.column_names:
-            source = f's."{column.name}"'
-        elif column.name in facts:
-            source = "?"
-            values.append(facts[column.name])
-        elif column.name in of_input:
-            source = f'i."{column.name}"'
-            copied.append(column.name)
-        else:
-            raise ModelError(
-                f"{product.key}: nothing gives column {column.name} of contracts/{product.key}.yaml. Allowed: "
-                f"{', '.join([*scored.column_names, *facts])}, or a column of {relation.removeprefix(INPUTS + '.')}."
-            )
-        columns.append(f'cast({source} as {column.physical_type}) as "{column.name}"')
+    assembly = assemble(connection, product.key, table, scored, relation, key, facts)
     create_schema(connection, product.build_schema)
+    connection.register(SCORED, scored)
     connection.execute(
-        f"create or replace table {LAKE}.{product.build_schema}.{table.name} as "
-        f'select {", ".join(columns)} from scored s join {relation} i on i."{key}" = s."{key}" order by s."{key}"',
-        values,
+        f"create or replace table {LAKE}.{product.build_schema}.{table.name} as {assembly.query}",
+        list(assembly.values),
     )
-    connection.unregister("scored")
-    return [*copied, key]
+    connection.unregister(SCORED)
+    return list(assembly.copied)

@@ -5,6 +5,7 @@ import typer
 from mesh.commands import (
     catalogue,
     contracts,
+    explaining,
     failing,
     lineage,
     making,
@@ -13,10 +14,25 @@ from mesh.commands import (
     probing,
     products,
     query,
+    replaying,
     retiring,
 )
 
-PARTS = (products, contracts, catalogue, lineage, failing, notices, probing, query, modelling, making, retiring)
+PARTS = (
+    products,
+    contracts,
+    explaining,
+    catalogue,
+    lineage,
+    failing,
+    notices,
+    probing,
+    query,
+    modelling,
+    replaying,
+    making,
+    retiring,
+)
 
 __all__ = ["register"]
 

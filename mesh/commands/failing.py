@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +13,9 @@ from mesh.console import listing, screen
 
 if TYPE_CHECKING:
     from mesh.failures import FailingRow, Failures
+
+FEW = 6
+"""Columns of a look that a person is told by name."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ProductKey = Annotated[str, typer.Argument(metavar="DOMAIN/PRODUCT", help="A product, such as claims/claims.")]
@@ -46,13 +49,21 @@ def failures(
 
 
 def accesses(as_json: Json = False) -> None:
-    """List who looked at values of failing rows, as which role and for what; newest first."""
+    """List who looked at values of rows, as which role and for what; newest first."""
     from mesh.access.log import read_accesses
     from mesh.session import open_mesh
 
     found = read_accesses(open_mesh().postgres)
     rows = [{"at": f"{access.at:%Y-%m-%d %H:%M:%S}", **asdict(access.look)} for access in found]
+    if not as_json:
+        rows = [row | {"columns": _few(row["columns"])} for row in rows]
     listing(rows, as_json=as_json, title="Looks at values", empty="Nobody has looked at values of rows yet.")
+
+
+def _few(columns: Sequence[str]) -> str:
+    """The columns that fit beside the rest; all of them with --json."""
+    more = f" and {len(columns) - FEW} more" if len(columns) > FEW else ""
+    return ", ".join(columns[:FEW]) + more
 
 
 def _plain(found: Failures) -> dict[str, Any]:

@@ -10,6 +10,7 @@
 Importing this package imports neither LightGBM nor MLflow; what needs them loads them.
 """
 
+from mesh.model.assembly import SCORED, Assembly, assemble, facts_of
 from mesh.model.bundle import LoadedModel, load_bundle, write_bundle
 from mesh.model.calibration import Bands, Calibration, fit_bands
 from mesh.model.context import ContractRef, ReleaseRef, TrainingContext, fingerprint
@@ -32,6 +33,8 @@ from mesh.model.training import TrainedModel, describe, train
 
 __all__ = [
     "LABEL",
+    "SCORED",
+    "Assembly",
     "Bands",
     "Calibration",
     "ColumnReport",
@@ -59,9 +62,11 @@ __all__ = [
     "TrainingContext",
     "Verdict",
     "Version",
+    "assemble",
     "champion",
     "describe",
     "evaluate",
+    "facts_of",
     "find_registered",
     "fingerprint",
     "fit_bands",

@@ -7,7 +7,7 @@ has several labels the one known last counts.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -62,11 +62,19 @@ def scoring_frame(
         ModelError: as for `training_frame`.
     """
     columns = feature_columns(con, definition, relation_for)
-    listed = ", ".join(quote(name) for name in (definition.key, definition.time, *columns))
-    order = f"{quote(definition.time)}, {quote(definition.key)}"
-    table = _read(con, f"select {listed} from {relation_for(definition.input)} order by {order}")
+    table = read_rows(con, relation_for(definition.input), definition.key, definition.time, columns)
     _check_rows(table, definition)
     return table
+
+
+def read_rows(con: duckdb.DuckDBPyConnection, relation: str, key: str, time: str, columns: Sequence[str]) -> pa.Table:
+    """Key, time and columns of every row of a relation, ordered by (time, key).
+
+    Raises:
+        ModelError: a column is not there.
+    """
+    listed = ", ".join(quote(name) for name in (key, time, *columns))
+    return _read(con, f"select {listed} from {relation} order by {quote(time)}, {quote(key)}")
 
 
 def feature_columns(

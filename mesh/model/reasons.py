@@ -36,7 +36,7 @@ def reason_columns(model: LoadedModel, matrix: Floats, threads: int) -> list[Any
     if not len(matrix):
         return [pa.array([], pa.string()) for _ in range(REASONS)]
     texts = _Texts(model.card.features, model.card.reasons)
-    raw = _contributions(model, matrix, threads)
+    raw = contributions(model, matrix, threads)
     groups = np.zeros((len(matrix), max(texts.groups, REASONS)))
     for place, group in enumerate(texts.group_of):
         groups[:, group] += raw[:, place]
@@ -55,7 +55,8 @@ def reason_columns(model: LoadedModel, matrix: Floats, threads: int) -> list[Any
     return columns
 
 
-def _contributions(model: LoadedModel, matrix: Floats, threads: int) -> Floats:
+def contributions(model: LoadedModel, matrix: Floats, threads: int) -> Floats:
+    """Log-odds that each feature adds to each row's margin: rows x features, without the base value."""
     import numpy as np
 
     if len(matrix) >= FEW:
@@ -78,7 +79,7 @@ class _Texts:
             if name not in groups:
                 groups[name] = len(groups)
                 self.members.append((place, None if text else feature, len(self.words)))
-                self.words += [text] if text else _default_words(feature)
+                self.words += [text] if text else default_words(feature)
             self.group_of.append(groups[name])
         self.groups = len(groups)
 
@@ -89,11 +90,12 @@ class _Texts:
         ids = np.zeros(len(matrix), dtype=np.int64)
         for group, (place, feature, first) in enumerate(self.members):
             chosen = np.flatnonzero(best == group)
-            ids[chosen] = first if feature is None else first + _variant(feature, matrix[chosen, place])
+            ids[chosen] = first if feature is None else first + variant(feature, matrix[chosen, place])
         return ids
 
 
-def _default_words(feature: Feature) -> list[str]:
+def default_words(feature: Feature) -> list[str]:
+    """What a feature without a text of its own can say, in the order of `variant`."""
     name = feature.name.replace("_", " ")
     if feature.kind == CATEGORY:
         return [*(f"{name} is {category}" for category in feature.categories), f"{name} is missing or new"]
@@ -102,7 +104,8 @@ def _default_words(feature: Feature) -> list[str]:
     return [f"{name} is low", f"{name} is high", f"{name} is missing"]
 
 
-def _variant(feature: Feature, values: Floats) -> npt.NDArray[np.int64]:
+def variant(feature: Feature, values: Floats) -> npt.NDArray[np.int64]:
+    """Which of its words fits each encoded value."""
     import numpy as np
 
     missing = np.isnan(values)

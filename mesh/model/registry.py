@@ -138,13 +138,16 @@ def versions(registry: Registry, name: str) -> tuple[Version, ...]:
                 decision=decision.word,
                 reason=decision.why,
                 made_at=datetime.fromisoformat(made) if made else (born.at or datetime.now(UTC)).replace(tzinfo=None),
-                releases=tuple(
-                    f"{key}@{release}" for key, release in sorted(born.evidence.get("releases", {}).items())
-                ),
+                releases=learned_from(born),
                 metrics={key.removeprefix(f"{TEST}_"): value for key, value in figures.items() if key.startswith(TEST)},
             )
         )
     return tuple(found)
+
+
+def learned_from(registration: ModelEvent) -> tuple[str, ...]:
+    """The releases that a version learned from, `domain/product@number`."""
+    return tuple(f"{key}@{number}" for key, number in sorted(registration.evidence.get("releases", {}).items()))
 
 
 def champion(definition: ModelDefinition, context: TrainingContext) -> LoadedModel:
