@@ -1,4 +1,4 @@
-"""A model on one page of Markdown: what it is for, what it learned from, how good it is, for whom, and where it ends."""
+"""A model on one page of Markdown: what it is for, what it learned from, how good it is, for whom, where it ends."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from mesh.contract import Contract
 from mesh.contract.model import Table
 from mesh.errors import NotFound
 from mesh.model.atrs import TIER_1, Answer, Record
+from mesh.model.contest import contest_path
 from mesh.model.context import TrainingContext
 from mesh.model.definition import ModelDefinition
 from mesh.model.fairness import HIGHER, LOWER
@@ -61,6 +62,8 @@ def build_record(
     words = _description(output)
     put(TIER_1, "name", of_definition, definition.model.replace("_", " ").capitalize())
     put(TIER_1, "description", of_definition, definition.description)
+    if output.odcs.support:
+        put(TIER_1, "contact", of_contract, *contest_path(output).contacts)
     put("owner", "team", of_contract, output.owner, *_members(output))
     put("owner", "senior_responsible_owner", of_contract, *_named(output, "senior responsible owner"))
     put("rationale", "detailed_description", of_contract, words.get("purpose"))
@@ -82,7 +85,7 @@ def build_record(
     put("data", "description", "contracts", *(_purpose(product, one.contract) for product, one in read.items()))
     put("data", "quantities", f"releases, {of_training}", *_quantities(trained, read))
     put("data", "sensitive_attributes", f"{of_definition}, contracts", *_sensitive(trained, definition, read))
-    limits = [f"{product}: {limit}" for product, one in read.items() if (limit := _limits(one.contract))]
+    limits = [f"{product}: {limit}" for product, one in read.items() if (limit := limitations(one.contract))]
     put("data", "completeness_and_representativeness", "contracts, training", *limits, *_unknown(trained, definition))
     put("data", "cleaning", "releases", *(_cleaning(product, one) for product, one in read.items()))
     put("data", "access_and_storage", "contracts", *(_access(product, one.contract) for product, one in read.items()),
@@ -151,7 +154,8 @@ def _description(contract: Contract) -> dict[str, str]:
     return {name: str(getattr(given, name)) for name in names if given is not None and getattr(given, name)}
 
 
-def _limits(contract: Contract) -> str:
+def limitations(contract: Contract) -> str:
+    """What the product cannot tell, in its owner's words."""
     return _description(contract).get("limitations", "")
 
 
