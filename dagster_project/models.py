@@ -30,6 +30,7 @@ from mesh.model import (
     champion,
     find_registered,
     fingerprint,
+    population_frame,
     prepare_tracking,
     read_columns,
     register,
@@ -59,7 +60,7 @@ def _model_asset(product: Product, definition: ModelDefinition) -> dg.AssetsDefi
         description=f"{definition.description}\n\nTrained on published releases, measured on later rows, registered "
         f"in MLflow as `{product.domain}.{definition.model}`.",
         group_name=product.domain,
-        kinds={"lightgbm", "mlflow", "model"},
+        kinds={definition.algorithm, "mlflow", "model"},
         tags={"domain": product.domain, "layer": "model"},
         owners=owners(product),
         op_tags={"domain": product.domain},
@@ -167,7 +168,7 @@ def _train(
 ) -> RegisteredModel:
     relation_for = relations(mesh)
     table = training_frame(connection, definition, relation_for=relation_for)
-    population = scoring_frame(connection, definition, relation_for=relation_for)
+    population = population_frame(connection, definition, relation_for=relation_for)
     trained = train(definition, table, around, population=population)
     reached("train.trained", definition.output)
     return register(trained, definition, around)
@@ -181,7 +182,7 @@ def _scores_asset(product: Product, definition: ModelDefinition) -> dg.AssetsDef
         deps=[model_key(product.domain, definition.model), published(definition.input)],
         description=table.description,
         group_name=product.domain,
-        kinds={"lightgbm", "ducklake", "table"},
+        kinds={definition.algorithm, "ducklake", "table"},
         tags={"domain": product.domain, "layer": "candidate"},
         owners=owners(product),
         op_tags={"domain": product.domain},

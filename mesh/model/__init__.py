@@ -2,7 +2,8 @@
 
     definition = load_definition(path)
     table = training_frame(con, definition, relation_for=relation_for, as_of=moment)
-    trained = train(definition, table, context, population=scoring_frame(con, definition, relation_for=relation_for))
+    everybody = population_frame(con, definition, relation_for=relation_for)
+    trained = train(definition, table, context, population=everybody)
     registered = register(trained, definition, context)
     model = champion(definition, context)
     scores = score(model, rows)
@@ -13,10 +14,10 @@ Importing this package imports neither LightGBM nor MLflow; what needs them load
 from mesh.model.bundle import LoadedModel, load_bundle, write_bundle
 from mesh.model.calibration import Bands, Calibration, fit_bands
 from mesh.model.context import ContractRef, ReleaseRef, TrainingContext, fingerprint
-from mesh.model.definition import Label, ModelDefinition, Split
+from mesh.model.definition import ChosenBy, Costs, Label, ModelDefinition, Search, Split
 from mesh.model.derived import Made, Making, maker
 from mesh.model.fairness import GroupFigure, group_figures
-from mesh.model.frame import LABEL, RelationFor, scoring_frame, training_frame
+from mesh.model.frame import LABEL, RelationFor, population_frame, scoring_frame, training_frame
 from mesh.model.gates import Gate, Verdict
 from mesh.model.ledger import Ledger, ModelEvent, Standing
 from mesh.model.metrics import Metric, evaluate
@@ -32,8 +33,10 @@ __all__ = [
     "LABEL",
     "Bands",
     "Calibration",
+    "ChosenBy",
     "ColumnReport",
     "ContractRef",
+    "Costs",
     "Gate",
     "GroupFigure",
     "Label",
@@ -48,6 +51,7 @@ __all__ = [
     "Registry",
     "RelationFor",
     "ReleaseRef",
+    "Search",
     "Split",
     "Standing",
     "TrainedModel",
@@ -65,6 +69,7 @@ __all__ = [
     "load_champion",
     "load_definition",
     "maker",
+    "population_frame",
     "prepare_tracking",
     "read_columns",
     "register",
