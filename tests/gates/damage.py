@@ -141,6 +141,8 @@ QUERIES: dict[str, Damage] = {
     "fairness.interval_around_value": cells(0, value=Decimal("0.4")),
     "fairness.difference_is_significant": cells(1, p_adjusted=Decimal("0.05")),
     "fairness.one_model": cells(0, model_version="2"),
+    "challenger_scores.not_the_champion": cells(0, champion_version="2"),
+    "challenger_scores.challengers_bounded": Damage({(i, "model_version"): str(i + 3) for i in range(3)}),
     "claim_scores.flagged_within_capacity": Damage({(i, "flagged"): True for i in range(6)}),
     "claim_scores.reasons_in_order": cells(0, reason_2="account"),
     "claim_scores.one_model": cells(0, model_version="2"),
