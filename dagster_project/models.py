@@ -12,6 +12,7 @@ from dagster_project import lineage, plan
 from dagster_project.candidate import Engine, finish
 from dagster_project.guard import values_kept_out
 from dagster_project.keys import candidate_key, model_key, owners
+from dagster_project.records import documents
 from dagster_project.resources import MeshResource
 from mesh.errors import ModelError
 from mesh.failpoints import reached
@@ -36,6 +37,7 @@ from mesh.model import (
     fingerprint,
     groups_of,
     measure,
+    population_frame,
     prepare_tracking,
     read_columns,
     read_groups,
@@ -66,7 +68,7 @@ def _model_asset(product: Product, definition: ModelDefinition) -> dg.AssetsDefi
         description=f"{definition.description}\n\nTrained on published releases, measured on later rows, registered "
         f"in MLflow as `{product.domain}.{definition.model}`.",
         group_name=product.domain,
-        kinds={"lightgbm", "mlflow", "model"},
+        kinds={definition.algorithm, "mlflow", "model"},
         tags={"domain": product.domain, "layer": "model"},
         owners=owners(product),
         op_tags={"domain": product.domain},
@@ -84,7 +86,7 @@ def _model_asset(product: Product, definition: ModelDefinition) -> dg.AssetsDefi
             at = current_snapshot(connection)
         with values_kept_out(product.key), opened.writer(inputs_at=at) as connection:
             around = training_context(opened, product, definition, at, context.run.run_id)
-            registered = find_registered(definition, around) or _train(opened, connection, definition, around)
+            registered = find_registered(definition, around) or _train(opened, connection, product, definition, around)
         reached("train.registered", product.key)
         standing = Ledger(opened.postgres).standing(registered.name)
         context.log.info(f"{registered.name} version {registered.version} {registered.decision}: {registered.reason}")
@@ -170,20 +172,24 @@ def _columns(reports: Sequence[ColumnReport]) -> dg.TableMetadataValue:
 
 
 def _train(
-    mesh: Mesh, connection: duckdb.DuckDBPyConnection, definition: ModelDefinition, around: TrainingContext
+    mesh: Mesh,
+    connection: duckdb.DuckDBPyConnection,
+    product: Product,
+    definition: ModelDefinition,
+    around: TrainingContext,
 ) -> RegisteredModel:
     relation_for = relations(mesh)
     table = training_frame(connection, definition, relation_for=relation_for)
-    population = scoring_frame(connection, definition, relation_for=relation_for)
+    population = population_frame(connection, definition, relation_for=relation_for)
     trained = train(definition, table, around, population=population)
     groups = read_groups(connection, definition, relation_for=relation_for)
-    if groups is None:
-        reached("train.trained", definition.output)
-        return register(trained, definition, around)
-    trained = replace(trained, fairness=measure(trained, definition, population, groups, around.threads))
+    of_later_rows: dict[str, list[str | None]] | str = "the definition names no groups"
+    if groups is not None:
+        trained = replace(trained, fairness=measure(trained, definition, population, groups, around.threads))
+        of_later_rows = groups_of(groups, trained.test_rows.column(definition.key)).to_pydict()
+    trained = replace(trained, documents=documents(mesh, product, definition, around, trained))
     reached("train.trained", definition.output)
-    later = groups_of(groups, trained.test_rows.column(definition.key)).to_pydict()
-    return register(trained, definition, around, groups=later)
+    return register(trained, definition, around, groups=of_later_rows)
 
 
 def _scores_asset(product: Product, definition: ModelDefinition) -> dg.AssetsDefinition:
@@ -194,7 +200,7 @@ def _scores_asset(product: Product, definition: ModelDefinition) -> dg.AssetsDef
         deps=[model_key(product.domain, definition.model), published(definition.input)],
         description=table.description,
         group_name=product.domain,
-        kinds={"lightgbm", "ducklake", "table"},
+        kinds={definition.algorithm, "ducklake", "table"},
         tags={"domain": product.domain, "layer": "candidate"},
         owners=owners(product),
         op_tags={"domain": product.domain},

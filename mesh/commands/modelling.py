@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from mesh.commands import promoting
+from mesh.commands.recording import record
 from mesh.console import listing, screen, waiting
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def register(app: typer.Typer) -> None:
         help="Show a model, and decide which of its versions scores. `mesh model DOMAIN/MODEL` shows it.",
     )
     group.command("show")(show)
+    group.command("record")(record)
     promoting.register(app, group)
     app.command("models")(models)
     app.add_typer(group, name="model")

@@ -100,7 +100,7 @@ QUESTIONS: dict[str, tuple[str, dict[str, str]]] = {
 
 @dataclass(frozen=True)
 class Answer:
-    """`derived`: lines that follow from contract, definition and training; `source`: from which; `written`: by people."""
+    """`derived`: lines that follow from contract, definition or training; `source`: which. `written`: by people."""
 
     derived: tuple[str, ...] = ()
     source: str = ""

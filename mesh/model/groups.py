@@ -79,7 +79,7 @@ def measure(
     assert definition.groups is not None
     card, least = trained.model.card, definition.groups.least_rows
     matrix = encode(population, card.features)
-    margins = np.asarray(trained.model.booster.predict(matrix, raw_score=True, num_threads=threads))
+    margins = trained.model.margins(matrix, threads=threads)
     told = groups_of(groups, population.column(definition.key))
     keys = pc.cast(population.column(definition.key), pa.string()).combine_chunks()
     later = pc.cast(trained.test_rows.column(definition.key), pa.string())

@@ -98,7 +98,7 @@ def register(
                 name, source, run_id, tags=tags, description=definition.description, model_id=model_id
             )
         client.set_terminated(version.run_id)
-        write_bundle(context.home / "models" / trained.model.sha256, trained.model)
+        write_bundle(context.home / "models" / trained.model.sha256, trained.model, home=context.home)
         number = int(version.version)
         if number in standing.sha256:
             raise ModelError(
@@ -213,9 +213,8 @@ def _undecided(
         number = int(version.version)
         if number in standing.sha256 or version.tags.get(SHA256) != trained.model.sha256:
             continue
-        kept = registry.home / "models" / trained.model.sha256
         try:
-            fetch(client, version.run_id, kept, trained.model.sha256, standing.model, number)
+            fetch(registry, version.run_id, trained.model.sha256, standing.model, number)
         except ModelError:
             continue
         return version

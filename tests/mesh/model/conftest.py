@@ -165,8 +165,11 @@ def ledger(postgres_host: str, tmp_path_factory: pytest.TempPathFactory) -> Ledg
 
 
 @pytest.fixture
-def context(tmp_path: Path, store: str, ledger: Ledger, request: pytest.FixtureRequest) -> TrainingContext:
-    """A context with a home and a domain of its own."""
+def context(
+    tmp_path: Path, store: str, ledger: Ledger, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> TrainingContext:
+    """A context with a home and a domain of its own; the machines of its mesh share one key."""
+    monkeypatch.setenv("MESH_TOKEN_KEY", "the key that all machines of the tests share")
     name = "".join(letter for letter in request.node.name if letter.isalnum())[:60]
     return TrainingContext(
         domain=name,
