@@ -37,6 +37,7 @@ from mesh.model import (
     fingerprint,
     groups_of,
     measure,
+    population_frame,
     prepare_tracking,
     read_columns,
     read_groups,
@@ -67,7 +68,7 @@ def _model_asset(product: Product, definition: ModelDefinition) -> dg.AssetsDefi
         description=f"{definition.description}\n\nTrained on published releases, measured on later rows, registered "
         f"in MLflow as `{product.domain}.{definition.model}`.",
         group_name=product.domain,
-        kinds={"lightgbm", "mlflow", "model"},
+        kinds={definition.algorithm, "mlflow", "model"},
         tags={"domain": product.domain, "layer": "model"},
         owners=owners(product),
         op_tags={"domain": product.domain},
@@ -179,7 +180,7 @@ def _train(
 ) -> RegisteredModel:
     relation_for = relations(mesh)
     table = training_frame(connection, definition, relation_for=relation_for)
-    population = scoring_frame(connection, definition, relation_for=relation_for)
+    population = population_frame(connection, definition, relation_for=relation_for)
     trained = train(definition, table, around, population=population)
     groups = read_groups(connection, definition, relation_for=relation_for)
     of_later_rows: dict[str, list[str | None]] | str = "the definition names no groups"
@@ -199,7 +200,7 @@ def _scores_asset(product: Product, definition: ModelDefinition) -> dg.AssetsDef
         deps=[model_key(product.domain, definition.model), published(definition.input)],
         description=table.description,
         group_name=product.domain,
-        kinds={"lightgbm", "ducklake", "table"},
+        kinds={definition.algorithm, "ducklake", "table"},
         tags={"domain": product.domain, "layer": "candidate"},
         owners=owners(product),
         op_tags={"domain": product.domain},

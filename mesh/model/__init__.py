@@ -2,7 +2,8 @@
 
     definition = load_definition(path)
     table = training_frame(con, definition, relation_for=relation_for, as_of=moment)
-    trained = train(definition, table, context, population=scoring_frame(con, definition, relation_for=relation_for))
+    everybody = population_frame(con, definition, relation_for=relation_for)
+    trained = train(definition, table, context, population=everybody)
     registered = register(trained, definition, context)
     model = champion(definition, context)
     scores = score(model, rows)
@@ -14,10 +15,10 @@ from mesh.model.assembly import SCORED, Assembly, assemble, facts_of
 from mesh.model.bundle import LoadedModel, load_bundle, write_bundle
 from mesh.model.calibration import Bands, Calibration, fit_bands
 from mesh.model.context import ContractRef, ReleaseRef, TrainingContext, fingerprint
-from mesh.model.definition import Groups, Label, ModelDefinition, Split
+from mesh.model.definition import ChosenBy, Costs, Groups, Label, ModelDefinition, Search, Split
 from mesh.model.derived import Made, Making, maker
 from mesh.model.fairness import GroupFigure, group_figures
-from mesh.model.frame import LABEL, RelationFor, scoring_frame, training_frame
+from mesh.model.frame import LABEL, RelationFor, population_frame, scoring_frame, training_frame
 from mesh.model.gates import Gate, Verdict
 from mesh.model.groups import Fairness, groups_of, measure, read_groups
 from mesh.model.ledger import Ledger, ModelEvent, Standing
@@ -37,8 +38,10 @@ __all__ = [
     "Assembly",
     "Bands",
     "Calibration",
+    "ChosenBy",
     "ColumnReport",
     "ContractRef",
+    "Costs",
     "Fairness",
     "Gate",
     "GroupFigure",
@@ -56,6 +59,7 @@ __all__ = [
     "Registry",
     "RelationFor",
     "ReleaseRef",
+    "Search",
     "Split",
     "Standing",
     "TrainedModel",
@@ -77,6 +81,7 @@ __all__ = [
     "load_definition",
     "maker",
     "measure",
+    "population_frame",
     "prepare_tracking",
     "read_columns",
     "read_groups",

@@ -1,4 +1,5 @@
-"""A model as files: `model.txt` (LightGBM's own text), `encoding.json`, `manifest.json` with the SHA-256 of both.
+"""A model as files: `model.txt` (LightGBM's own text, or JSON of a logistic model), `encoding.json`, and
+`manifest.json` with the SHA-256 of both.
 
 Nothing is parsed before its hash is verified, because a damaged LightGBM file crashes the process that parses it,
 and nothing is ever pickled. The manifest's own hash is kept elsewhere (a tag in the model registry), so that a whole
@@ -19,12 +20,21 @@ from typing import TYPE_CHECKING, Any
 
 from mesh.errors import ModelError
 from mesh.model.card import ModelCard
+from mesh.model.definition import LOGISTIC
 from mesh.model.engine import lightgbm
 
 if TYPE_CHECKING:
     import lightgbm as lgb
+    import numpy as np
+    import numpy.typing as npt
 
     from mesh.model.contributions import Forest
+    from mesh.model.logistic import Logistic
+
+    Floats = npt.NDArray[np.float64]
+
+FEW = 1000
+"""Below this many rows LightGBM's own walk is quicker than solving every tree's patterns."""
 
 MODEL, CARD, MANIFEST = "model.txt", "encoding.json", "manifest.json"
 
@@ -49,6 +59,34 @@ class LoadedModel:
         if booster.num_feature() != len(self.card.features):
             raise ModelError(f"{self.name}: trees and encoding know different numbers of features.")
         return booster
+
+    @cached_property
+    def linear(self) -> Logistic:
+        """The terms, where the algorithm is logistic; same rule for the text as for trees."""
+        from mesh.model.logistic import read_logistic
+
+        return read_logistic(self.model_text, self.card.features)
+
+    def margins(self, matrix: Floats, *, threads: int = 2) -> Floats:
+        """Raw margins (log-odds) of encoded rows, whatever the algorithm; the same bits at any thread count."""
+        import numpy as np
+
+        if self.card.algorithm == LOGISTIC:
+            return self.linear.margins(matrix)
+        if not len(matrix):
+            return np.zeros(0)
+        return np.asarray(self.booster.predict(matrix, raw_score=True, num_threads=threads), dtype=np.float64)
+
+    def contributions(self, matrix: Floats, *, threads: int = 2) -> Floats:
+        """Exact Shapley values of encoded rows in log-odds: rows x features, without the base value."""
+        import numpy as np
+
+        if self.card.algorithm == LOGISTIC:
+            return self.linear.contributions(matrix)
+        if len(matrix) >= FEW:
+            return self.forest.contributions(matrix)
+        predicted = np.asarray(self.booster.predict(matrix, pred_contrib=True, num_threads=threads), dtype=np.float64)
+        return predicted[:, :-1]
 
     @cached_property
     def forest(self) -> Forest:

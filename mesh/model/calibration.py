@@ -104,24 +104,60 @@ def _threshold(ranked: Floats, share: float) -> float:
     return float(value)
 
 
-def fit_calibration(margins: Floats, truth: Floats) -> Calibration:
+def best_share(margins: Floats, gain: Floats, cost: float, most: float, weights: Floats | None = None) -> float:
+    """The share of rows whose review pays best: the greatest (gains found - reviews x cost), highest margins first.
+
+    Args:
+        gain: what reviewing each row brings: its value if it is positive, else nothing.
+        cost: of one review.
+        most: the greatest share that can be reviewed.
+        weights: how many rows each row stands for.
+
+    Raises:
+        ModelError: no share brings more than it costs.
+    """
+    import numpy as np
+
+    counts = np.ones(len(margins)) if weights is None else weights
+    order = np.argsort(-margins, kind="stable")
+    ranked = margins[order]
+    # Equal rows are reviewed together or not at all.
+    ends = np.concatenate((np.flatnonzero(ranked[1:] != ranked[:-1]), [len(ranked) - 1]))
+    share = (np.cumsum(counts[order]) / counts.sum())[ends]
+    net = np.cumsum((counts * (gain - cost))[order])[ends]
+    net = np.where(share <= most + 1e-12, net, -np.inf)
+    best = int(np.argmax(net))
+    if not net[best] > 0:
+        raise ModelError(
+            f"At a cost of {cost:g} for a review no share of the validation rows brings more than it costs. "
+            "Check `costs`, give a `capacity` instead, or look for features that tell more."
+        )
+    return float(share[best])
+
+
+def fit_calibration(margins: Floats, truth: Floats, weights: Floats | None = None) -> Calibration:
     """Platt scaling by Newton's method (Lin, Lin and Weng 2007, "A note on Platt's probabilistic outputs").
+
+    With weights the probabilities are those of what the rows stand for; how strongly they are drawn in stays a matter
+    of how many rows there are.
 
     Raises:
         ModelError: the margins do not rank the truth, so that no rising curve fits.
     """
     import numpy as np
 
-    positives = float(truth.sum())
+    counts = np.ones(len(truth)) if weights is None else weights / weights.mean()
+    positives = float((counts * truth).sum())
     negatives = len(truth) - positives
     target = np.where(truth > 0, (positives + 1) / (positives + 2), 1 / (negatives + 2))
     slope, intercept = 0.0, float(np.log((positives + 1) / (negatives + 1)))
-    centre, spread = float(margins.mean()), float(margins.std())
+    centre = float((counts * margins).mean())
+    spread = float(np.sqrt((counts * (margins - centre) ** 2).mean()))
     if spread > 0:
         z = (margins - centre) / spread
         for _ in range(100):
             p = 1.0 / (1.0 + np.exp(-(slope * z + intercept)))
-            weight, error = p * (1 - p), p - target
+            weight, error = counts * p * (1 - p), counts * (p - target)
             g0, g1 = error.sum(), (error * z).sum()
             h00, h01, h11 = weight.sum() + 1e-9, (weight * z).sum(), (weight * z * z).sum() + 1e-9
             det = h00 * h11 - h01 * h01

@@ -12,6 +12,7 @@ from typing import Any
 
 from mesh.errors import ModelError
 from mesh.model.calibration import Bands, Calibration
+from mesh.model.definition import LIGHTGBM
 from mesh.model.encoding import Feature
 
 FORMAT = 1
@@ -19,7 +20,11 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class ModelCard:
-    """Everything a scorer needs besides the trees. `name` is `<domain>.<model>`, `key` the key column of its rows."""
+    """Everything a scorer needs besides the trees. `name` is `<domain>.<model>`, `key` the key column of its rows.
+
+    `costs` tells, where the definition gave costs and no share, how the share that is flagged came about: the cost of a
+    review, the column of values, the share that paid best on the validation rows.
+    """
 
     name: str
     key: str
@@ -29,10 +34,13 @@ class ModelCard:
     reasons: Mapping[str, str]
     seed: int
     definition: str
+    algorithm: str = LIGHTGBM
+    costs: Mapping[str, float | str] | None = None
 
     def to_json(self) -> bytes:
         """Canonical bytes: the same card gives the same file."""
-        body = {"format": FORMAT, **asdict(self), "reasons": dict(self.reasons)}
+        costs = None if self.costs is None else dict(self.costs)
+        body = {"format": FORMAT, **asdict(self), "reasons": dict(self.reasons), "costs": costs}
         return (json.dumps(body, sort_keys=True, indent=1, ensure_ascii=True) + "\n").encode()
 
     @classmethod

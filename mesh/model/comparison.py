@@ -111,7 +111,7 @@ def compare(
     facts: dict[str, Any] = {"rows": rows.num_rows, "positives": int(truth.sum())}
     measured = _size_and_time(challenger, rows)
     if _enough(truth, 1):
-        alone = paired(truth, mine, mine, definition.capacity, definition.seed, resamples=0)
+        alone = paired(truth, mine, mine, challenger.card.bands.capacity, definition.seed, resamples=0)
         measured |= {name: alone[name][0] for name in (*HIGHER_IS_BETTER, *LOWER_IS_BETTER)}
     else:
         facts["not_measured"] = f"{rows.num_rows} later rows, {int(truth.sum())} of them positive, are too few"
@@ -138,7 +138,7 @@ def compare(
     except ModelError as error:
         return Comparison(not_compared=f"the champion cannot score these rows: {error}", **facts)
     theirs = np.asarray(other["probability"].to_numpy(), dtype=np.float64)
-    found = paired(truth[fresh], mine[fresh], theirs, definition.capacity, definition.seed)
+    found = paired(truth[fresh], mine[fresh], theirs, challenger.card.bands.capacity, definition.seed)
     return Comparison(
         challenger_figures={name: one[0] for name, one in found.items()},
         champion_figures={name: one[1] for name, one in found.items()},

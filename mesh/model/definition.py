@@ -11,13 +11,15 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from mesh.model.gates import STAND_IN, Gate
 
-ALGORITHMS = ("lightgbm",)
+LIGHTGBM, LOGISTIC = "lightgbm", "logistic"
+ALGORITHMS = (LIGHTGBM, LOGISTIC)
 AUTOMATIC, NONE = "automatic", "none"
 FEATURE_SELECTIONS = (AUTOMATIC, NONE)
 
@@ -29,6 +31,18 @@ Moment = int | str
 """A value of the time column: an integer such as a year, or an ISO date or timestamp."""
 
 
+LOSS, AVERAGE_PRECISION = "loss", "average_precision"
+OBJECTIVES = (LOSS, AVERAGE_PRECISION)
+
+
+@dataclass(frozen=True)
+class ChosenBy:
+    """How a row came to be looked at: the label product's column that says so, and its values that mean at random."""
+
+    column: str
+    random: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Label:
     """Where the truth comes from. `product` is None when the label is a column of the input product itself."""
@@ -38,6 +52,27 @@ class Label:
     key: str
     product: str | None = None
     known_at: str | None = None
+    chosen_by: ChosenBy | None = None
+
+
+@dataclass(frozen=True)
+class Search:
+    """How parameters are looked for: so many trials, within `(parameter, least, most)`, judged by `objective`.
+
+    The budget counts trials and not minutes, so that a slower machine finds the same model.
+    """
+
+    trials: int
+    space: tuple[tuple[str, float, float], ...] = ()
+    objective: str = LOSS
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a review costs, and the input's column that says what a find is worth, both in the same money."""
+
+    review: float
+    value: str
 
 
 @dataclass(frozen=True)
@@ -70,7 +105,9 @@ class ModelDefinition:
     """One model: its input, label, split, features left out, capacity, algorithm and the products it feeds.
 
     `output` is the product of its scores; `outputs` names further products by their role (see `mesh.model.derived`);
-    `gates` are what a challenger must pass (see `mesh.model.gates`).
+    `gates` are what a challenger must pass (see `mesh.model.gates`). `capacity` is the share of rows that can be
+    reviewed; with `costs` it is the most that may be, and the share that pays best is found in training. `value` is the
+    input's column that money figures add up. `as_of` is a moment: what happened or became known later is not used.
     """
 
     model: str
@@ -82,7 +119,7 @@ class ModelDefinition:
     split: Split
     capacity: float
     output: str
-    algorithm: str = "lightgbm"
+    algorithm: str = LIGHTGBM
     seed: int = 1
     feature_selection: str = NONE
     exclude: Mapping[str, str] = field(default_factory=dict)
@@ -93,6 +130,10 @@ class ModelDefinition:
     outputs: Mapping[str, str] = field(default_factory=dict)
     groups: Groups | None = None
     gates: tuple[Gate, ...] = STAND_IN
+    as_of: str | None = None
+    search: Search | None = None
+    costs: Costs | None = None
+    value: str | None = None
     path: Path | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
@@ -106,6 +147,7 @@ class ModelDefinition:
         if self.label.product is None:
             names |= {self.label.column, self.label.key}
             names |= {self.label.known_at} if self.label.known_at else set()
+            names |= {self.label.chosen_by.column} if self.label.chosen_by else set()
         return frozenset(names)
 
     @property
@@ -119,6 +161,17 @@ class ModelDefinition:
         """SHA-256 of everything that is said here, whatever the file's layout and comments."""
         plain = {item.name: _plain(getattr(self, item.name)) for item in dataclasses.fields(self) if item.compare}
         return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def moment(self) -> datetime | None:
+        """`as_of` as the last instant that counts, without a zone (UTC); a day means all of it."""
+        if self.as_of is None:
+            return None
+        at = datetime.fromisoformat(self.as_of)
+        if at.tzinfo is not None:
+            at = at.astimezone(UTC).replace(tzinfo=None)
+        whole_day = len(self.as_of) == len(date.min.isoformat())
+        return at + timedelta(days=1, microseconds=-1) if whole_day else at
 
 
 def _plain(value: Any) -> Any:

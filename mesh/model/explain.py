@@ -22,7 +22,7 @@ from mesh.model.contest import Contest, contest_path
 from mesh.model.encoding import encode
 from mesh.model.frame import quote, read_rows
 from mesh.model.pinned import PinnedScores, pin
-from mesh.model.reasons import contributions, default_words, variant
+from mesh.model.reasons import default_words, variant
 
 if TYPE_CHECKING:
     import duckdb
@@ -132,7 +132,7 @@ def explain(
         one = f"(from {pinned.relation} where cast({quote(card.key)} as varchar) = getvariable('explained'))"
         rows = read_rows(connection, one, card.key, pinned.definition.time, names)
     matrix = encode(rows, card.features)
-    raw = [float(value) for value in contributions(pinned.model, matrix, 1)[0]]
+    raw = [float(value) for value in pinned.model.contributions(matrix, threads=1)[0]]
     margin = float(pinned.model.booster.predict(matrix, raw_score=True, num_threads=1)[0])
     ranked = sorted(range(len(names)), key=lambda place: (-abs(raw[place]), names[place]))
     asked = [names[place] for place in ranked[:values_of]] if viewer else []

@@ -2,7 +2,7 @@
 
 Everything is computed on weights over rows sorted once by score, so that a resample is only other weights. Rows
 with the same score are one group: no figure depends on the order of ties. Interval = 2.5 to 97.5 percentile of
-resamples of rows.
+resamples of rows. Where rows stand for unequally many, every figure is that of what they stand for.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 RESAMPLES = 200
 CALIBRATION_BINS = 10
+FALSE_POSITIVES = 0.05
 
 
 @dataclass(frozen=True)
@@ -32,13 +33,25 @@ class Metric:
 
 
 def evaluate(
-    y: npt.ArrayLike, p: npt.ArrayLike, capacity: float, seed: int, resamples: int = RESAMPLES
+    y: npt.ArrayLike,
+    p: npt.ArrayLike,
+    capacity: float,
+    seed: int,
+    resamples: int = RESAMPLES,
+    *,
+    weights: npt.ArrayLike | None = None,
+    values: npt.ArrayLike | None = None,
 ) -> dict[str, Metric]:
     """Figures of probabilities `p` against truth `y` (0 or 1), both of one length.
 
     `auc`, `average_precision`, `brier`, `ece` (expected calibration error, ten bins of equal size),
     `precision_at_capacity` and `recall_at_capacity` (the top `capacity` share is reviewed; ties share the places
-    left), `n`, `positives`.
+    left), `recall_at_5_percent_false_positives` (the threshold that flags so many of the negatives), `n`, `positives`.
+
+    Args:
+        weights: how many rows each row stands for; default one.
+        values: what finding each row is worth. Adds `money_caught_per_1000_reviews`: the values of the positives among
+            the top `capacity` share, per 1,000 rows reviewed. A missing value counts as nothing.
 
     Raises:
         ModelError: one of the two classes is not there, so that nothing can be measured.
@@ -49,14 +62,16 @@ def evaluate(
     positives = int(truth.sum())
     if not 0 < positives < len(truth):
         raise ModelError(f"Nothing can be measured on {len(truth)} rows of which {positives} are positive.")
-    ranked = _Ranked(truth, score, capacity)
-    point = ranked.figures(np.ones(len(truth)))
+    worth = None if values is None else np.nan_to_num(np.asarray(values, dtype=np.float64))
+    ranked = _Ranked(truth, score, capacity, worth)
+    counts = np.ones(len(truth)) if weights is None else np.asarray(weights, dtype=np.float64)[ranked.order]
+    point = ranked.figures(counts)
     rng = np.random.default_rng(seed)
     draws: list[dict[str, float]] = []
     while len(draws) < resamples:
-        weights = np.bincount(rng.integers(0, len(truth), len(truth)), minlength=len(truth)).astype(np.float64)
-        if 0 < weights @ ranked.truth < len(truth):
-            draws.append(ranked.figures(weights))
+        drawn = np.bincount(rng.integers(0, len(truth), len(truth)), minlength=len(truth)).astype(np.float64)
+        if 0 < drawn @ ranked.truth < len(truth):
+            draws.append(ranked.figures(drawn * counts))
     result = {}
     for name, value in point.items():
         low, high = np.quantile([draw[name] for draw in draws], (0.025, 0.975)) if draws else (value, value)
@@ -113,11 +128,12 @@ def auc(y: npt.ArrayLike, score: npt.ArrayLike) -> float:
 class _Ranked:
     """Rows sorted by falling score, and where the groups of equal scores start."""
 
-    def __init__(self, truth: Floats, score: Floats, capacity: float) -> None:
+    def __init__(self, truth: Floats, score: Floats, capacity: float, worth: Floats | None = None) -> None:
         import numpy as np
 
-        order = np.argsort(-score, kind="stable")
-        self.truth, self.score, self.capacity = truth[order], score[order], capacity
+        self.order = np.argsort(-score, kind="stable")
+        self.truth, self.score, self.capacity = truth[self.order], score[self.order], capacity
+        self.caught = None if worth is None else (truth * worth)[self.order]
         self.starts = np.concatenate(([0], np.flatnonzero(self.score[1:] != self.score[:-1]) + 1))
         edges = (np.arange(CALIBRATION_BINS) * len(truth)) // CALIBRATION_BINS
         self.bins = np.unique(edges)
@@ -141,12 +157,22 @@ class _Ranked:
         found, false = np.cumsum(hits), np.cumsum(misses)
         seen = np.maximum(found + false, 1e-12)
         reviewed = self.capacity * seen[-1]
-        caught = float(np.interp(reviewed, np.concatenate(([0.0], seen)), np.concatenate(([0.0], found))))
+        from_none, found_from_none = np.concatenate(([0.0], seen)), np.concatenate(([0.0], found))
+        caught = float(np.interp(reviewed, from_none, found_from_none))
+        # Where several thresholds flag the same share of the negatives, the one that finds most counts.
+        at_false = np.interp(FALSE_POSITIVES * false[-1], np.concatenate(([0.0], false)), found_from_none)
+        money = {}
+        if self.caught is not None:
+            sums = np.cumsum(np.add.reduceat(weights * self.caught, self.starts))
+            worth = float(np.interp(reviewed, from_none, np.concatenate(([0.0], sums))))
+            money = {"money_caught_per_1000_reviews": 1000.0 * worth / float(reviewed)}
         return {
             "auc": float((misses * (found - hits / 2.0)).sum() / (found[-1] * false[-1])),
             "average_precision": float((hits * found / seen).sum() / found[-1]),
             "precision_at_capacity": caught / float(reviewed),
             "recall_at_capacity": caught / float(found[-1]),
+            "recall_at_5_percent_false_positives": float(at_false) / float(found[-1]),
+            **money,
         }
 
 

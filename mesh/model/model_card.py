@@ -33,7 +33,7 @@ def model_card(
         definition.description,
         "",
         "It orders the work of people: the score ranks rows, and the "
-        f"{definition.capacity:.0%} with the highest scores are flagged. A score decides nothing by itself.",
+        f"{trained.capacity:.0%} with the highest scores are flagged. A score decides nothing by itself.",
         "",
         "## Data",
         "",

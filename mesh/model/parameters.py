@@ -1,4 +1,4 @@
-"""LightGBM parameters: what a definition may set, what the mesh sets for it, and what it never leaves open.
+"""Parameters of the algorithms: what a definition may set, what the mesh sets for it, and what it never leaves open.
 
 The defaults favour small, noisy label sets (hundreds of positives): shallow trees, few leaves, strong penalties on
 leaf values and on categories seen seldom. Depth and trees are also bounded because the time of exact TreeSHAP
@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from mesh.errors import ModelError
 from mesh.model.contributions import MAX_LEAVES
+from mesh.model.definition import LIGHTGBM, LOGISTIC
 
 PARAMETERS: Mapping[str, type[bool] | type[int] | type[float]] = {
     "num_iterations": int,
@@ -39,6 +40,23 @@ PARAMETERS: Mapping[str, type[bool] | type[int] | type[float]] = {
     "scale_pos_weight": float,
 }
 """Names a definition may set and their types; LightGBM itself ignores an unknown name in silence."""
+
+LOGISTIC_PARAMETERS: Mapping[str, type[bool] | type[int] | type[float]] = {"C": float}
+"""`C` is the inverse of the penalty, as in scikit-learn; left out, the validation rows choose it."""
+
+ALL_PARAMETERS = {LIGHTGBM: PARAMETERS, LOGISTIC: LOGISTIC_PARAMETERS}
+
+DEFAULT_SPACE: Mapping[str, tuple[tuple[str, float, float], ...]] = {
+    LIGHTGBM: (
+        ("learning_rate", 0.02, 0.15),
+        ("num_leaves", 4.0, 31.0),
+        ("min_data_in_leaf", 10.0, 100.0),
+        ("lambda_l2", 0.1, 50.0),
+        ("feature_fraction", 0.3, 1.0),
+    ),
+    LOGISTIC: (("C", 0.0003, 30.0),),
+}
+"""Where a search looks that names no space of its own."""
 
 DEFAULTS: Mapping[str, float | int | bool] = {
     "num_iterations": 200,

@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from mesh.errors import ProjectError
+from mesh.model import choices
 from mesh.model.definition import (
     ALGORITHMS,
     FAIRNESS,
@@ -26,7 +27,6 @@ from mesh.model.definition import (
     Split,
 )
 from mesh.model.gates import GROUPS, LEAST, MOST, NAMES, NOT_WORSE, RATIO, SECTIONS, Gate, with_stand_ins
-from mesh.model.parameters import PARAMETERS
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -38,6 +38,7 @@ FIELDS = [
     "key",
     "label",
     "time",
+    "as_of",
     "split",
     "feature_selection",
     "exclude",
@@ -45,8 +46,11 @@ FIELDS = [
     "groups",
     "categorical",
     "capacity",
+    "costs",
+    "value",
     "algorithm",
     "parameters",
+    "search",
     "output",
     "outputs",
     "gates",
@@ -89,6 +93,7 @@ class Reader:
         root = self.root
         self.known(root, "", FIELDS)
         key = self.text(root, "key", COLUMN)
+        costs, value = choices.costs(self)
         return ModelDefinition(
             model=self.text(root, "model", NAME),
             description=self.text(root, "description"),
@@ -97,7 +102,7 @@ class Reader:
             label=self.label(key),
             time=self.text(root, "time", COLUMN),
             split=self.split(),
-            capacity=self.number(root, "capacity", "", above=0.0, below=1.0),
+            capacity=choices.capacity(self),
             output=self.text(root, "output", PRODUCT),
             algorithm=self.choice(root, "algorithm", ALGORITHMS) if "algorithm" in root else ALGORITHMS[0],
             seed=self.whole(root, "seed") if "seed" in root else 1,
@@ -107,16 +112,20 @@ class Reader:
             exclude=self.texts(root, "exclude"),
             protected=self.columns(root, "protected"),
             categorical=self.columns(root, "categorical"),
-            parameters=self.parameters(),
+            parameters=choices.parameters(self),
             reasons=self.texts(root, "reasons"),
             outputs=self.outputs(),
             groups=self.groups(key),
             gates=self.gates(),
+            as_of=choices.as_of(self),
+            search=choices.search(self),
+            costs=costs,
+            value=value,
             path=self.path,
         )
 
     def label(self, key: str) -> Label:
-        node = self.mapping(self.root, "label", ["product", "key", "column", "positive", "known_at"])
+        node = self.mapping(self.root, "label", ["product", "key", "column", "positive", "known_at", "chosen_by"])
         within = "label."
         positive = node.get("positive")
         values = positive if isinstance(positive, list) else [positive]
@@ -128,6 +137,7 @@ class Reader:
             key=self.text(node, "key", COLUMN, within) if "key" in node else key,
             product=self.text(node, "product", PRODUCT, within) if "product" in node else None,
             known_at=self.text(node, "known_at", COLUMN, within) if "known_at" in node else None,
+            chosen_by=choices.chosen_by(self, node),
         )
 
     def split(self) -> Split:
@@ -211,18 +221,6 @@ class Reader:
             raise self.error(node, name, within, "does not hold 1, which is no difference", "such as [0.5, 2.0]")
         return float(value[0]), float(value[1])
 
-    def parameters(self) -> dict[str, float | int | bool]:
-        node = self.mapping(self.root, "parameters", list(PARAMETERS)) if "parameters" in self.root else {}
-        result: dict[str, float | int | bool] = {}
-        for name, value in node.items():
-            kind = PARAMETERS[name]
-            fits = isinstance(value, bool) if kind is bool else not isinstance(value, bool) and isinstance(value, kind)
-            if not fits and not (kind is float and isinstance(value, int) and not isinstance(value, bool)):
-                words = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
-                raise self.error(node, name, "parameters.", "does not fit", words)
-            result[str(name)] = kind(value)
-        return result
-
     # -- one field -----------------------------------------------------------------------------------------------
 
     def error(self, node: Any, name: str, within: str, what: str, allowed: str | None = None) -> ProjectError:
@@ -282,22 +280,23 @@ class Reader:
             raise self.error(node, name, within, "names a column twice", "each column once")
         return tuple(str(item) for item in value)
 
-    def choice(self, node: Any, name: str, allowed: tuple[str, ...]) -> str:
-        value = self.text(node, name)
+    def choice(self, node: Any, name: str, allowed: tuple[str, ...], within: str = "") -> str:
+        value = self.text(node, name, within=within)
         if value not in allowed:
-            raise self.error(node, name, "", "does not fit", ", ".join(allowed))
+            raise self.error(node, name, within, "does not fit", ", ".join(allowed))
         return value
 
     def number(self, node: Any, name: str, within: str, *, above: float, below: float) -> float:
         value = self.present(node, name, within)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not above < value < below:
-            raise self.error(node, name, within, "does not fit", f"a number above {above:g} and below {below:g}")
+            to = "" if below == float("inf") else f" and below {below:g}"
+            raise self.error(node, name, within, "does not fit", f"a number above {above:g}{to}")
         return float(value)
 
-    def whole(self, node: Any, name: str) -> int:
-        value = self.present(node, name, "")
+    def whole(self, node: Any, name: str, within: str = "") -> int:
+        value = self.present(node, name, within)
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**31:
-            raise self.error(node, name, "", "does not fit", "a whole number from 0 to 2147483647")
+            raise self.error(node, name, within, "does not fit", "a whole number from 0 to 2147483647")
         return int(value)
 
     def moment(self, node: Any, name: str, within: str) -> Moment:

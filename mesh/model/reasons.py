@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
 REASONS = 3
 
-FEW = 1000
-"""Below this many rows LightGBM's own walk is quicker than solving every tree's patterns."""
-
 LEAST = 0.01
 """Log-odds below which a contribution explains nothing (it moves the odds by under 1 %)."""
 
@@ -36,7 +33,7 @@ def reason_columns(model: LoadedModel, matrix: Floats, threads: int) -> list[Any
     if not len(matrix):
         return [pa.array([], pa.string()) for _ in range(REASONS)]
     texts = _Texts(model.card.features, model.card.reasons)
-    raw = contributions(model, matrix, threads)
+    raw = model.contributions(matrix, threads=threads)
     groups = np.zeros((len(matrix), max(texts.groups, REASONS)))
     for place, group in enumerate(texts.group_of):
         groups[:, group] += raw[:, place]
@@ -53,16 +50,6 @@ def reason_columns(model: LoadedModel, matrix: Floats, threads: int) -> list[Any
         columns.append(words.take(pa.array(ids, mask=~there)))
         groups[rows, best] = -np.inf
     return columns
-
-
-def contributions(model: LoadedModel, matrix: Floats, threads: int) -> Floats:
-    """Log-odds that each feature adds to each row's margin: rows x features, without the base value."""
-    import numpy as np
-
-    if len(matrix) >= FEW:
-        return model.forest.contributions(matrix)
-    predicted = np.asarray(model.booster.predict(matrix, pred_contrib=True, num_threads=threads), dtype=np.float64)
-    return predicted[:, :-1]
 
 
 class _Texts:

@@ -73,7 +73,7 @@ def build_record(
         "decision_process", "frequency_and_scale", f"{of_contract}, {of_definition}, releases",
         *(f"{level.name}: {level.value} {level.unit or ''}" for level in output.sla if level.name == "frequency"),
         f"{read[definition.input].rows:,} rows of {definition.input} are scored" if definition.input in read else None,
-        f"the {definition.capacity:.0%} with the highest scores are flagged",
+        f"the {trained.capacity:.0%} with the highest scores are flagged",
     )  # fmt: skip
     put("tool", "models", f"{of_definition}, {of_training}", *_model(trained, definition, context))
     test = trained.metrics[TEST]

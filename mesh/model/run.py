@@ -8,10 +8,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mesh.model.bundle import write_bundle
+from mesh.model.bundle import MODEL, write_bundle
 from mesh.model.context import ContractRef, TrainingContext
-from mesh.model.definition import ModelDefinition
+from mesh.model.definition import LOGISTIC, ModelDefinition
 from mesh.model.encoding import CATEGORY
+from mesh.model.evidence import label_facts, search_facts, write_evidence
 from mesh.model.fairness_report import fairness_files, fairness_metrics
 from mesh.model.model_card import CARD, model_card
 from mesh.model.plots import write_plots
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 BUNDLE = "bundle"
 PLOTS = "plots"
 COLUMNS = "columns"
+EVIDENCE = "evidence"
 
 
 def log_run(
@@ -45,7 +47,7 @@ def log_run(
         folder = Path(draft)
         write_bundle(folder / BUNDLE, trained.model)
         client.log_artifacts(run_id, str(folder / BUNDLE), BUNDLE)
-        write_plots(folder / PLOTS, trained, definition.capacity)
+        write_plots(folder / PLOTS, trained, trained.capacity)
         client.log_artifacts(run_id, str(folder / PLOTS), PLOTS)
         (folder / COLUMNS).mkdir()
         (folder / REPORT).write_text(to_json(trained.columns, trained.selection), encoding="utf-8")
@@ -56,6 +58,8 @@ def log_run(
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         client.log_artifacts(run_id, str(folder / "documents"))
+        write_evidence(folder / EVIDENCE, trained)
+        client.log_artifacts(run_id, str(folder / EVIDENCE), EVIDENCE)
         if definition.path is not None and definition.path.is_file():
             client.log_artifact(run_id, str(definition.path), "definition")
     # Created here because `Model.log` would put it into MLflow's active experiment, which is not ours.
@@ -65,12 +69,11 @@ def log_run(
 
 
 def _log_model(run_id: str, name: str, model_id: str, trained: TrainedModel) -> str:
-    """The trees as a genuine MLflow LightGBM model, loadable by `mlflow.lightgbm` and as pyfunc.
+    """The model as a genuine MLflow model without a pickle: trees as `mlflow.lightgbm` reads them, terms as pyfunc.
 
     It takes the encoded matrix and answers uncalibrated; scores come from the bundle. The input example is made up
     (noughts), so that no person's values are stored, and is not run through a scoring server.
     """
-    import mlflow.lightgbm
     import pandas as pd
     from mlflow.models import Model, ModelSignature
     from mlflow.types import ColSpec, Schema
@@ -80,17 +83,35 @@ def _log_model(run_id: str, name: str, model_id: str, trained: TrainedModel) -> 
     signature = ModelSignature(
         inputs=Schema([ColSpec("double", name, required=False) for name in names]), outputs=Schema([ColSpec("double")])
     )
+    common: dict[str, Any] = {
+        "artifact_path": None,
+        "run_id": run_id,
+        "name": name,
+        "model_id": model_id,
+        "signature": signature,
+        "input_example": pd.DataFrame([[0.0] * len(names)], columns=names),
+        "metadata": {"mesh_bundle_sha256": trained.model.sha256, "encoded_input": True},
+    }
+    if card.algorithm == LOGISTIC:
+        import mlflow.pyfunc
+
+        with tempfile.TemporaryDirectory(prefix="mesh-linear-") as place:
+            write_bundle(Path(place) / BUNDLE, trained.model)
+            info = Model.log(
+                flavor=mlflow.pyfunc,
+                loader_module="mesh.model.logistic",
+                data_path=str(Path(place) / BUNDLE / MODEL),
+                pip_requirements=[f"mlflow=={version('mlflow')}", f"numpy=={version('numpy')}"],
+                **common,
+            )
+        return str(info.model_uri)
+    import mlflow.lightgbm
+
     info = Model.log(
-        artifact_path=None,
         flavor=mlflow.lightgbm,
-        run_id=run_id,
-        name=name,
-        model_id=model_id,
         lgb_model=trained.model.booster,
-        signature=signature,
-        input_example=pd.DataFrame([[0.0] * len(names)], columns=names),
         pip_requirements=[f"lightgbm=={version('lightgbm')}", f"mlflow=={version('mlflow')}"],
-        metadata={"mesh_bundle_sha256": trained.model.sha256, "encoded_input": True},
+        **common,
     )
     return str(info.model_uri)
 
@@ -121,7 +142,7 @@ def _params(trained: TrainedModel, definition: ModelDefinition) -> dict[str, str
     values: dict[str, object] = {
         **trained.parameters,
         "algorithm": definition.algorithm,
-        "capacity": definition.capacity,
+        "capacity": trained.capacity,
         "trees": trained.trees,
         "features": len(trained.model.card.features),
         "categorical": sum(feature.kind == CATEGORY for feature in trained.model.card.features),
@@ -130,6 +151,8 @@ def _params(trained: TrainedModel, definition: ModelDefinition) -> dict[str, str
         "feature_selection": definition.feature_selection,
         "columns_left_out": len(trained.selection.verdicts) - len(trained.model.card.features),
         "definition": definition.digest,
+        **label_facts(trained),
+        **search_facts(trained),
     }
     for name, part in trained.parts.items():
         values |= {f"{name}_first": part.first, f"{name}_last": part.last}
@@ -148,6 +171,10 @@ def _metrics(trained: TrainedModel) -> list[Any]:
                 found += [Logged(f"{part}_{name}_{end}", getattr(metric, end), now, 0) for end in ("low", "high")]
     if trained.fairness is not None:
         found += [Logged(name, value, now, 0) for name, value in fairness_metrics(trained.fairness).items()]
+    if trained.search is not None:
+        # A step per trial, so that MLflow draws how the search went.
+        name = f"search_{trained.search.objective}"
+        found += [Logged(name, trial.value, now, trial.number) for trial in trained.search.trials]
     return found
 
 

@@ -30,17 +30,13 @@ def score(model: LoadedModel, table: pa.Table, *, threads: int = 2, reasons: boo
     Raises:
         ModelError: a column is missing or has another type than at training.
     """
-    import numpy as np
     import pyarrow as pa
 
     card = model.card
     if card.key not in table.column_names:
         raise ModelError(f"{card.name} scores rows by {card.key}, which these rows do not have.")
     matrix = encode(table, card.features)
-    margins = np.zeros(0)
-    if table.num_rows:
-        predicted = model.booster.predict(matrix, raw_score=True, num_threads=threads)
-        margins = np.asarray(predicted, dtype=np.float64)
+    margins = model.margins(matrix, threads=threads)
     levels = pa.DictionaryArray.from_arrays(pa.array(card.bands.level(margins)), pa.array([LOW, MEDIUM, HIGH]))
     columns = {
         card.key: table.column(card.key),

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mesh.model.boosting import loss, normal
 from mesh.model.cycles import comes_round, cycle_of, days_covered
-from mesh.model.definition import ModelDefinition
+from mesh.model.definition import LIGHTGBM, ModelDefinition
 from mesh.model.encoding import CATEGORY, NUMBER, Feature
 from mesh.model.engine import lightgbm
 from mesh.model.leakage import LIMIT
@@ -82,6 +83,7 @@ def select(
     times: pa.ChunkedArray,
     alone: dict[str, float],
     *,
+    weights: Floats | None = None,
     threads: int,
 ) -> Selection:
     """Choose among the columns.
@@ -92,13 +94,15 @@ def select(
         truth: the labels of those rows.
         times: their times.
         alone: AUC of each column alone.
+        weights: how many rows each of them stands for.
         threads: changes no result.
     """
     found = {feature.name: _plain_verdict(feature, matrix[:, at], alone[feature.name], times)
              for at, feature in enumerate(features)}  # fmt: skip
     left = [at for at, feature in enumerate(features) if found[feature.name] is None]
     rows = _spaced(len(truth))
-    seen = _Blocks(definition, features, matrix[rows], truth[rows], threads)
+    weight = None if weights is None else weights[rows]
+    seen = _Blocks(definition, features, matrix[rows], truth[rows], weight, threads)
     if not left or seen.count < MIN_BLOCKS:
         why = f"Fewer than {MIN_BLOCKS * POSITIVES_PER_BLOCK} rows of one kind: too few to choose by."
         return Selection(tuple(found[feature.name] or Verdict(feature.name, True, why) for feature in features))
@@ -185,12 +189,21 @@ class _Blocks:
     """Earlier rows in blocks of time, and what columns are worth across them."""
 
     def __init__(
-        self, definition: ModelDefinition, features: Sequence[Feature], matrix: Floats, truth: Floats, threads: int
+        self,
+        definition: ModelDefinition,
+        features: Sequence[Feature],
+        matrix: Floats,
+        truth: Floats,
+        weights: Floats | None,
+        threads: int,
     ) -> None:
         import numpy as np
 
         self.features, self.matrix, self.truth, self.threads = features, matrix, truth, threads
-        given = {**definition.parameters, "num_iterations": TREES}
+        self.weights = weights
+        # Trees choose for a logistic model too: they see what a line would not, and cost less.
+        own = definition.parameters if definition.algorithm == LIGHTGBM else {}
+        given = {**own, "num_iterations": TREES}
         self.parameters = lightgbm_parameters(given, seed=definition.seed, threads=threads)
         self.parameters.pop("early_stopping_round")
         self.seed = definition.seed
@@ -219,15 +232,16 @@ class _Blocks:
         lgb = lightgbm()
         other, mine = self.block != block, self.block == block
         kinds = [n for n, at in enumerate(left) if self.features[at].kind == CATEGORY]
-        learn = lgb.Dataset(self.matrix[other][:, left], self.truth[other], categorical_feature=kinds)
+        weight = None if self.weights is None else normal(self.weights[other])
+        learn = lgb.Dataset(self.matrix[other][:, left], self.truth[other], weight=weight, categorical_feature=kinds)
         trees = lgb.train({**self.parameters, "seed": self.seed + repeat}, learn)
         rows, truth = self.matrix[mine][:, left], self.truth[mine]
+        stands = None if self.weights is None else self.weights[mine]
 
-        def loss(values: Floats) -> float:
-            chance = np.clip(trees.predict(values, num_threads=self.threads), 1e-9, 1 - 1e-9)
-            return float(-(truth * np.log(chance) + (1 - truth) * np.log(1 - chance)).mean())
+        def lost(values: Floats) -> float:
+            return loss(truth, trees.predict(values, num_threads=self.threads), stands)
 
-        base = loss(rows)
+        base = lost(rows)
         rng = np.random.default_rng((self.seed, block, repeat))
         used = trees.feature_importance("split") > 0
         rise = np.zeros(len(left))
@@ -237,5 +251,5 @@ class _Blocks:
                 if used[n]:
                     shuffled = rows.copy()
                     shuffled[:, n] = rows[order, n]
-                    rise[n] += (loss(shuffled) - base) / SHUFFLES
+                    rise[n] += (lost(shuffled) - base) / SHUFFLES
         return rise, base

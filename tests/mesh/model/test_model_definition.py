@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from mesh.errors import ProjectError
-from mesh.model import Groups, Label, ModelDefinition, Split, load_definition
+from mesh.model import ChosenBy, Costs, Groups, Label, ModelDefinition, Search, Split, load_definition
 
 TEXT = """\
 model: claim_fraud
@@ -60,6 +61,82 @@ def test_a_definition_is_read_whole(tmp_path: Path) -> None:
         parameters={"num_leaves": 7, "learning_rate": 1.0},
         reasons={"amount": "The amount is high"},
     )
+
+
+TRAINED = TEXT.replace(
+    "  known_at: decided_at\n",
+    """\
+  known_at: decided_at
+  chosen_by: {column: selected_by, random: [random, drawn]}
+""",
+).replace(
+    "capacity: 0.22\n",
+    """\
+as_of: 2020-06-30
+costs: {review: 35, value: amount}
+value: amount
+search:
+  trials: 12
+  objective: average_precision
+  space:
+    min_data_in_leaf: [10, 80]
+    lambda_l2: [0.1, 50]
+""",
+)
+
+
+def test_how_to_train_is_read_whole(tmp_path: Path) -> None:
+    found = load_definition(write(tmp_path, TRAINED))
+    assert found.label.chosen_by == ChosenBy("selected_by", ("random", "drawn"))
+    assert found.search == Search(12, (("min_data_in_leaf", 10.0, 80.0), ("lambda_l2", 0.1, 50.0)), "average_precision")
+    assert (found.costs, found.value, found.capacity) == (Costs(35.0, "amount"), "amount", 1.0)
+    assert (found.as_of, found.moment) == ("2020-06-30", datetime(2020, 6, 30, 23, 59, 59, 999999))
+    plain = load_definition(write(tmp_path, TEXT))
+    assert (plain.search, plain.costs, plain.value, plain.as_of, plain.moment) == (None, None, None, None, None)
+
+
+def test_a_logistic_definition_has_parameters_and_a_search_of_its_own(tmp_path: Path) -> None:
+    parameters = "parameters:\n  num_leaves: 7\n  learning_rate: 1\n"
+    text = TEXT.replace("algorithm: lightgbm", "algorithm: logistic")
+    with pytest.raises(ProjectError, match=r"parameters.num_leaves: is no field here. Allowed: C"):
+        load_definition(write(tmp_path, text))
+    found = load_definition(write(tmp_path, text.replace(parameters, "parameters: {C: 0.1}\n")))
+    assert (found.algorithm, dict(found.parameters)) == ("logistic", {"C": 0.1})
+    found = load_definition(write(tmp_path, text.replace(parameters, "search: {trials: 3}\n")))
+    assert found.search == Search(3, (("C", 0.0003, 30.0),), "loss")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "field", "words"),
+    [
+        ("random: [random, drawn]", "randoms: [random]", 11, "label.chosen_by.randoms", "did you mean random?"),
+        ("random: [random, drawn]", "random: []", 11, "label.chosen_by.random", "list of values"),
+        ("column: selected_by, ", "", 11, "label.chosen_by.column", "is missing"),
+        ("as_of: 2020-06-30", "as_of: June", 18, "as_of", "no ISO date"),
+        ("  known_at: decided_at\n", "", 17, "as_of", "label.known_at"),
+        ("review: 35", "review: 0", 19, "costs.review", "a number above 0"),
+        ("review: 35", "reviews: 35", 19, "costs.reviews", "did you mean review?"),
+        ("value: amount}", "value: 2 x}", 19, "costs.value", "no column name"),
+        ("\nvalue: amount", "\nvalue: paid", 20, "value", "another column than costs.value Allowed: amount"),
+        ("trials: 12", "trials: 0", 22, "search.trials", "from 1 to 500"),
+        ("trials: 12", "trial: 12", 22, "search.trial", "did you mean trials?"),
+        ("average_precision", "precision", 23, "search.objective", "loss, average_precision"),
+        ("min_data_in_leaf: [10", "min_data_in_leafs: [10", 25, "search.space.min_data_in_leafs", "did you mean"),
+        ("[10, 80]", "[80, 10]", 25, "search.space.min_data_in_leaf", "least first"),
+        ("[10, 80]", "[1.5, 80]", 25, "search.space.min_data_in_leaf", "a whole number"),
+        ("[10, 80]", "10", 25, "search.space.min_data_in_leaf", "is no range"),
+        ("min_data_in_leaf: [10, 80]", "num_leaves: [3, 80]", 25, "search.space.num_leaves", "one of the two"),
+        ("costs:", "capacity: 0\ncosts:", 19, "capacity", "above 0 and below 1"),
+    ],
+)
+def test_a_wrong_word_on_training_is_refused_with_its_line(
+    tmp_path: Path, old: str, new: str, line: int, field: str, words: str
+) -> None:
+    assert old in TRAINED
+    with pytest.raises(ProjectError) as caught:
+        load_definition(write(tmp_path, TRAINED.replace(old, new)))
+    assert (caught.value.line, caught.value.field) == (line, field)
+    assert words in str(caught.value)
 
 
 GROUPS = (
@@ -163,3 +240,13 @@ def test_the_digest_follows_the_meaning_and_not_the_layout(tmp_path: Path) -> No
     assert load_definition(write(tmp_path, "# a comment\n" + TEXT)).digest == first
     assert load_definition(write(tmp_path, TEXT.replace("seed: 7", "seed: 8"))).digest != first
     assert load_definition(write(tmp_path, TEXT.replace("[fraud, error]", "[fraud]"))).digest != first
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("2020-06-30", "2020-07-01"), ("35", "36"), ("[0.1, 50]", "[0.1, 51]"), ("trials: 12", "trials: 13"),
+     ("[random, drawn]", "[random]"), ("average_precision", "loss")],
+)  # fmt: skip
+def test_the_digest_follows_how_to_train(tmp_path: Path, old: str, new: str) -> None:
+    first = load_definition(write(tmp_path, TRAINED)).digest
+    assert load_definition(write(tmp_path, TRAINED.replace(old, new))).digest != first

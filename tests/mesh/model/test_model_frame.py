@@ -7,7 +7,7 @@ import duckdb
 import pytest
 
 from mesh.errors import ModelError
-from mesh.model import Label, ModelDefinition, scoring_frame, training_frame
+from mesh.model import ChosenBy, Label, ModelDefinition, population_frame, scoring_frame, training_frame
 from mesh.model.frame import feature_columns
 
 TOKYO = timezone(timedelta(hours=9))
@@ -42,8 +42,8 @@ def small(definition: ModelDefinition) -> ModelDefinition:
 def test_only_known_labels_count_and_the_latest_wins(tiny, small, relation_for) -> None:  # type: ignore[no-untyped-def]
     """Unlabelled is not innocent: c3 (never decided) and c4 (undecided) are not there at all."""
     assert training_frame(tiny, small, relation_for=relation_for).to_pylist() == [
-        {"case_id": "c1", "at": T1, "amount": 7.0, "_label": 1},
-        {"case_id": "c2", "at": T2, "amount": 5.0, "_label": 0},
+        {"case_id": "c1", "at": T1, "amount": 7.0, "_label": 1, "_known_at": datetime(2020, 3, 1)},
+        {"case_id": "c2", "at": T2, "amount": 5.0, "_label": 0, "_known_at": datetime(2020, 2, 1)},
     ]
 
 
@@ -58,6 +58,57 @@ def test_labels_known_later_do_not_count(tiny, small, relation_for, as_of) -> No
         {"case_id": "c1", "_label": 0},
         {"case_id": "c2", "_label": 0},
     ]
+
+
+def test_what_happened_after_the_moment_of_a_definition_is_not_read(tiny, small, relation_for) -> None:  # type: ignore[no-untyped-def]
+    """c1's later finding and all of 2 January are unknown on the first; a day means all of it."""
+    tiny.execute(
+        "update outcomes set decided_at = timestamp '2020-01-01 18:00' where \"case\" = 'c1' and finding = 'fine'"
+    )
+    then = replace(small, as_of="2020-01-01")
+    assert training_frame(tiny, then, relation_for=relation_for).select(["case_id", "_label"]).to_pylist() == [
+        {"case_id": "c1", "_label": 0}
+    ]
+    everybody = population_frame(tiny, then, relation_for=relation_for)
+    assert everybody.select(["case_id", "_open"]).to_pylist() == [
+        {"case_id": "c1", "_open": False},
+        {"case_id": "c3", "_open": True},
+    ]
+    assert training_frame(tiny, replace(small, as_of="2020-01-01T12:00:00"), relation_for=relation_for).num_rows == 0
+    tiny.execute('alter table features alter "at" type integer using 2020')
+    with pytest.raises(ModelError, match="at of insight/features is INTEGER"):
+        training_frame(tiny, then, relation_for=relation_for)
+
+
+def test_a_frame_tells_how_rows_were_chosen_what_they_are_worth_and_what_is_open(tiny, small, relation_for) -> None:  # type: ignore[no-untyped-def]
+    """c3 was drawn and has no known label, c4 was flagged and is undecided, c5 was never chosen."""
+    tiny.execute("alter table outcomes add column picked varchar")
+    tiny.execute(
+        "update outcomes set picked = case \"case\" when 'c1' then 'draw' when 'c3' then 'draw' else 'flag' end"
+    )
+    tiny.execute("insert into features values ('c5', timestamp '2020-01-03', 3, 'm', 'n')")
+    label = replace(small.label, chosen_by=ChosenBy("picked", ("draw",)))
+    told = replace(small, label=label, value="amount", as_of="2021-01-01")
+    labelled = training_frame(tiny, told, relation_for=relation_for)
+    assert labelled.select(["case_id", "_at_random", "_value"]).to_pylist() == [
+        {"case_id": "c1", "_at_random": True, "_value": 7.0},
+        {"case_id": "c2", "_at_random": False, "_value": 5.0},
+    ]
+    everybody = population_frame(tiny, told, relation_for=relation_for)
+    assert everybody.select(["case_id", "amount", "_open", "_chosen"]).to_pylist() == [
+        {"case_id": "c1", "amount": 7.0, "_open": False, "_chosen": False},
+        {"case_id": "c3", "amount": 2.0, "_open": True, "_chosen": False},
+        {"case_id": "c2", "amount": 5.0, "_open": False, "_chosen": True},
+        {"case_id": "c4", "amount": 1.0, "_open": True, "_chosen": True},
+        {"case_id": "c5", "amount": 3.0, "_open": False, "_chosen": False},
+    ]
+
+
+def test_how_a_row_was_chosen_is_no_feature_of_an_input_that_tells_it(tiny, small, relation_for) -> None:  # type: ignore[no-untyped-def]
+    tiny.execute("alter table features add column verdict boolean")
+    tiny.execute("alter table features add column picked varchar")
+    here = replace(small, label=Label("verdict", ("true",), "case_id", chosen_by=ChosenBy("picked", ("draw",))))
+    assert feature_columns(tiny, here, relation_for) == ("amount",)
 
 
 def test_every_row_is_scored_in_one_order(tiny, small, relation_for) -> None:  # type: ignore[no-untyped-def]
@@ -75,9 +126,9 @@ def test_a_label_in_the_input_itself_is_no_feature(tiny, small, relation_for) ->
     tiny.execute('update features set verdict = (amount > 5), seen_at = "at" where case_id <> ' + "'c3'")
     here = replace(small, label=Label("verdict", ("true",), "case_id", known_at="seen_at"))
     assert training_frame(tiny, here, relation_for=relation_for).to_pylist() == [
-        {"case_id": "c1", "at": T1, "amount": 7.0, "_label": 1},
-        {"case_id": "c2", "at": T2, "amount": 5.0, "_label": 0},
-        {"case_id": "c4", "at": T2, "amount": 1.0, "_label": 0},
+        {"case_id": "c1", "at": T1, "amount": 7.0, "_label": 1, "_known_at": T1},
+        {"case_id": "c2", "at": T2, "amount": 5.0, "_label": 0, "_known_at": T2},
+        {"case_id": "c4", "at": T2, "amount": 1.0, "_label": 0, "_known_at": T2},
     ]
     assert feature_columns(tiny, here, relation_for) == ("amount",)
 
@@ -90,6 +141,8 @@ def test_a_label_in_the_input_itself_is_no_feature(tiny, small, relation_for) ->
         ({"reasons": {"sex": "x"}}, "`reasons` names sex"),
         ({"key": "id"}, "`key` names id"),
         ({"exclude": {}, "protected": ("notes",)}, "Did you mean note?"),
+        ({"value": "amounts"}, "`value` names amounts"),
+        ({"value": "note"}, "column of values note of insight/features is VARCHAR. Allowed: numbers"),
         ({"exclude": {"note": "x", "amount": "x"}}, "no column left"),
     ],
 )

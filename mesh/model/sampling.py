@@ -1,0 +1,128 @@
+"""Rows chosen at random stand for all that nobody chose.
+
+Only reviewed rows have a label, and most were reviewed because an earlier flag pointed at them: a model of those alone
+knows little of everybody else, and figures on them flatter or slander it. Where the label product says how a row came
+to be looked at, a row drawn at random carries the weight (rows nobody chose otherwise) / (rows drawn at random) of its
+part of time, and a row chosen otherwise speaks for itself. That is exact where the draw is made among the rows that
+nothing else chose.
+
+Training caps the weight: one row that counts for hundreds would be learned by heart. Figures do not, as a capped
+weight would bend them; how little such a sample tells is in their interval, and in the effective sample size
+(sum of weights)^2 / (sum of squared weights) of Kish.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mesh.model.definition import ModelDefinition
+from mesh.model.frame import AT_RANDOM, CHOSEN
+from mesh.model.split import TEST, VALIDATION, Rows
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pyarrow as pa
+
+    Floats = npt.NDArray[np.float64]
+
+MOST_WEIGHT = 20.0
+"""What a row may count for in training and calibration."""
+
+REVIEWED = "reviewed rows"
+EVERYBODY = "all rows: those drawn at random stand for those that nobody chose"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What the labelled rows of one part stand for.
+
+    Attributes:
+        population: rows of the input in that part of time.
+        otherwise: those chosen otherwise than at random, whether or not their label is known.
+        at_random: labelled rows drawn at random.
+        weight: what each of them counts for in figures; in training at most `MOST_WEIGHT`.
+        effective: effective number of labelled rows in figures, and `effective_training` in training.
+    """
+
+    population: int
+    otherwise: int
+    at_random: int
+    weight: float
+    effective: float
+    effective_training: float
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Weights of the rows in their order, for training (capped) and for figures, and what they stand for by part."""
+
+    training: Floats
+    figures: Floats
+    samples: Mapping[str, Sample]
+
+
+def weigh(definition: ModelDefinition, rows: Rows, population: pa.Table | None) -> Weights | None:
+    """Weights of all rows; None where the definition does not say how rows were chosen, or a part has none at random.
+
+    Args:
+        rows: labelled rows by part, with `_at_random`.
+        population: everybody, with `_chosen` where it is known of rows without a label too.
+    """
+    import numpy as np
+
+    if definition.label.chosen_by is None or population is None or AT_RANDOM not in rows.table.column_names:
+        return None
+    drawn = np.asarray(rows.table.column(AT_RANDOM).to_numpy(), dtype=bool)
+    counted = _by_part(definition, rows, population)
+    exact, samples = np.ones(len(drawn)), {}
+    for part in rows.parts:
+        place = rows.place(part)
+        everybody, otherwise = counted[part]
+        at_random = int(drawn[place].sum())
+        if not at_random:
+            return None
+        if otherwise is None:
+            otherwise = int((~drawn[place]).sum())
+        weight = max((everybody - otherwise) / at_random, 1.0)
+        exact[place] = np.where(drawn[place], weight, 1.0)
+        samples[part] = Sample(
+            population=everybody,
+            otherwise=otherwise,
+            at_random=at_random,
+            weight=weight,
+            effective=effective_size(exact[place]),
+            effective_training=effective_size(np.minimum(exact[place], MOST_WEIGHT)),
+        )
+    return Weights(np.minimum(exact, MOST_WEIGHT), exact, samples)
+
+
+def effective_size(weights: Floats) -> float:
+    """How many equally weighted rows would tell as much (Kish)."""
+    return float(weights.sum() ** 2 / (weights**2).sum())
+
+
+def _by_part(definition: ModelDefinition, rows: Rows, population: pa.Table) -> dict[str, tuple[int, int | None]]:
+    """Rows of the population by part, and how many of them were chosen otherwise (None where it is not told)."""
+    import pyarrow.compute as pc
+
+    times, labelled = population.column(definition.time), rows.table.column(definition.time)
+    border = labelled[rows.place(VALIDATION).start]
+    last, first = labelled[rows.place(VALIDATION).stop - 1], labelled[rows.place(TEST).start]
+    later = pc.greater_equal(times, border)
+    inside = {
+        "train": pc.less(times, border),
+        "validation": pc.and_(later, pc.less_equal(times, last)),
+        "test": pc.greater_equal(times, first),
+    }
+    if definition.split.test_share is not None:
+        inside["validation"] = pc.and_(later, pc.less(times, first))
+    found: dict[str, tuple[int, int | None]] = {}
+    for part, mask in inside.items():
+        otherwise = None
+        if CHOSEN in population.column_names:
+            otherwise = int(pc.sum(pc.and_(mask, population.column(CHOSEN))).as_py() or 0)
+        found[part] = (int(pc.sum(mask).as_py() or 0), otherwise)
+    return found
