@@ -10,14 +10,15 @@ from dagster_project import plan
 from dagster_project.candidate import Engine, finish
 from dagster_project.guard import values_kept_out
 from dagster_project.keys import candidate_key, model_key, owners
-from dagster_project.models import published, relations, training_context
+from dagster_project.models import published, relations, relations_at, training_context
 from dagster_project.resources import MeshResource
 from mesh.errors import ModelError
 from mesh.failpoints import reached
 from mesh.lake import LAKE, create_schema, current_snapshot
 from mesh.lineage import ColumnLineage
-from mesh.model import Making, ModelDefinition, maker
+from mesh.model import Making, ModelDefinition, TrainingContext, maker
 from mesh.project import Product
+from mesh.session import Mesh
 
 NOT_TRACED = "worked out by the platform from the product's inputs as a whole"
 
@@ -44,7 +45,7 @@ def derived_asset(product: Product, definition: ModelDefinition, role: str) -> d
             with opened.writer(inputs_at=at) as connection:
                 started = time.perf_counter()
                 around = training_context(opened, product, definition, at, context.run.run_id, product.inputs)
-                made = maker(role)(Making(connection, definition, around, relations(opened)))
+                made = maker(role)(_making(opened, connection, product, definition, around, at))
                 reached("derive.made", product.key)
                 _write(connection, product, made.table)
                 came = tuple(ColumnLineage(column.name, (), NOT_TRACED) for column in table.columns)
@@ -58,6 +59,19 @@ def derived_asset(product: Product, definition: ModelDefinition, role: str) -> d
         )
 
     return derived
+
+
+def _making(
+    mesh: Mesh,
+    connection: duckdb.DuckDBPyConnection,
+    product: Product,
+    definition: ModelDefinition,
+    around: TrainingContext,
+    at: int,
+) -> Making:
+    served = mesh.history().at(at).served
+    details = {key: served[key].details for key in product.inputs}
+    return Making(connection, definition, around, relations(mesh), relations_at(mesh), details)
 
 
 def _write(connection: duckdb.DuckDBPyConnection, product: Product, made: "pyarrow.Table") -> None:

@@ -1,7 +1,7 @@
 """A model as assets: trained and registered on published releases, its scores a candidate like any other."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import dagster as dg
@@ -313,6 +313,17 @@ def relations(mesh: Mesh) -> RelationFor:
         return f"{INPUTS}.{product.contract.view(product.contract.tables[0])}"
 
     return relation_for
+
+
+def relations_at(mesh: Mesh) -> Callable[[str, ReleaseRef], str]:
+    """Where the build reads a product as an earlier release had it."""
+
+    def relation_at(key: str, release: ReleaseRef) -> str:
+        product = mesh.project.products[key]
+        table = product.contract.tables[0]
+        return f"(from {INPUTS}.{product.build_schema}.{table.name} at (version => {release.snapshot}))"
+
+    return relation_at
 
 
 def published(key: str) -> dg.AssetKey:

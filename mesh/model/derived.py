@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mesh.errors import ModelError
-from mesh.model.context import TrainingContext
-from mesh.model.definition import CHALLENGERS, FAIRNESS, ROLES, ModelDefinition
+from mesh.model.context import ReleaseRef, TrainingContext
+from mesh.model.definition import CHALLENGERS, FAIRNESS, MONITORING, ROLES, ModelDefinition
 
 if TYPE_CHECKING:
     import duckdb
@@ -21,17 +21,27 @@ if TYPE_CHECKING:
     from mesh.model.frame import RelationFor
 
 
+RelationAt = Callable[[str, ReleaseRef], str]
+
+
+def _no_earlier(product: str, release: ReleaseRef) -> str:
+    raise ModelError(f"{product}@{release.number} cannot be read here: only what is served now.")
+
+
 @dataclass(frozen=True)
 class Making:
     """What a maker is given: where to read, which model, and where it stands.
 
-    `context.releases` and `context.contracts` are those of the product's own inputs.
+    `context.releases` and `context.contracts` are those of the product's own inputs, `details` what the records of
+    these releases say of how they were made. `relation_at` gives a product as an earlier release had it.
     """
 
     con: duckdb.DuckDBPyConnection
     definition: ModelDefinition
     context: TrainingContext
     relation_for: RelationFor
+    relation_at: RelationAt = _no_earlier
+    details: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -62,4 +72,8 @@ def maker(role: str) -> Maker:
         from mesh.model.challengers import make_challenger_scores
 
         return make_challenger_scores
+    if role == MONITORING:
+        from mesh.model.monitoring import make_monitoring
+
+        return make_monitoring
     raise ModelError(f"No product of a model has the role {role}. Allowed: {', '.join(ROLES)}.")
