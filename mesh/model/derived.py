@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mesh.errors import ModelError
-from mesh.model.context import ReleaseRef, TrainingContext
+from mesh.model.context import TrainingContext
 from mesh.model.definition import CHALLENGERS, FAIRNESS, MONITORING, ROLES, ModelDefinition
 
 if TYPE_CHECKING:
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from mesh.model.frame import RelationFor
 
 
-RelationAt = Callable[[str, ReleaseRef], str]
+RelationAt = Callable[[str, int], str]
+"""Maps a product and the number of a release to the relation that it served."""
 
 
-def _no_earlier(product: str, release: ReleaseRef) -> str:
-    raise ModelError(f"{product}@{release.number} cannot be read here: only what is served now.")
+def _no_earlier(product: str, release: int) -> str:
+    raise ModelError(f"{product}@{release} cannot be read here: only what is served now.")
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """How a model fares after it was trained: the maker of a product in the role `monitoring`.
 
 One row per period of the time column, stage and measure. The reference is what the model that scored learned from,
-read again from the releases that its run pins: the rows of its training release before the test part. The stage tells
-how far a row is from it:
+read again from the releases that the ledger names: the rows of its training release before the test part. The stage
+tells how far a row is from it:
 
     learned   it was there at training, before the test part; its figures flatter
     tested    it was there, in the test part: measured on, not learned from
@@ -23,12 +23,11 @@ from typing import TYPE_CHECKING, Any
 
 from mesh.errors import ModelError
 from mesh.model.bundle import LoadedModel
-from mesh.model.context import ReleaseRef
 from mesh.model.derived import Made, Making
 from mesh.model.drift import Reference
 from mesh.model.encoding import NUMBER, Feature, encode
 from mesh.model.metrics import evaluate
-from mesh.model.watched_rows import LEARNED, NEW, TESTED, WatchedRows, watched_rows
+from mesh.model.watched_rows import LEARNED, NEW, TESTED, Trained, WatchedRows, watched_rows
 from mesh.model.watching import BASELINE, BOUNDS, BREACHED, DRIFT, Figure, judge
 
 if TYPE_CHECKING:
@@ -139,12 +138,11 @@ def _details(model: LoadedModel, records: Sequence[Mapping[str, Any]]) -> dict[s
     }
 
 
-def _model(making: Making) -> tuple[LoadedModel, Mapping[str, Any]]:
-    """The model that made the served scores, and what its run says of its training."""
-    from mesh.model.registry import load_version
-    from mesh.model.tracking import prepare_tracking
+def _model(making: Making) -> tuple[LoadedModel, Trained]:
+    """The model that made the served scores, and what the ledger says of its training."""
+    from mesh.model.registry import Registry
 
-    definition, context = making.definition, making.context
+    definition = making.definition
     details = making.details.get(definition.output, {})
     name, number = details.get("model_name"), details.get("model_version")
     if not name or not number:
@@ -152,18 +150,13 @@ def _model(making: Making) -> tuple[LoadedModel, Mapping[str, Any]]:
             f"{definition.output} does not say which model made it. Name it among the inputContracts of the product "
             f"that watches {definition.model}, and build it: mesh run --select {definition.output}"
         )
-    model = load_version(str(name), int(number), context.tracking_uri, context.home)
-    client = prepare_tracking(context.tracking_uri)
-    run = client.get_run(client.get_model_version(str(name), str(number)).run_id).data
-    releases = {}
-    for product in definition.products:
-        release, _, snapshot = run.tags.get(f"mesh.release.{product}", "").partition("@")
-        if not snapshot:
-            raise ModelError(f"The run of {name} version {number} does not say which release of {product} it read.")
-        releases[product] = ReleaseRef(int(release), int(snapshot))
-    if "test_first" not in run.params:
-        raise ModelError(f"The run of {name} version {number} does not say where its test part begins (`test_first`).")
-    return model, {"releases": releases, "test_first": run.params["test_first"]}
+    registry = Registry.of(making.context)
+    model = registry.load(str(name), int(number))
+    evidence = registry.standing(str(name)).registration(int(number)).evidence
+    releases, learned_to = evidence.get("releases", {}), evidence.get("learned_to")
+    if not learned_to or set(definition.products) - set(releases):
+        raise ModelError(f"The ledger does not say what {name} version {number} learned from. Train it again.")
+    return model, Trained({key: int(releases[key]) for key in definition.products}, max(learned_to))
 
 
 def _measure(model: LoadedModel, rows: WatchedRows) -> Iterator[Measured]:
@@ -198,7 +191,7 @@ def _measure(model: LoadedModel, rows: WatchedRows) -> Iterator[Measured]:
 
 
 def _natural(measured: Sequence[Measured]) -> dict[tuple[str, str], float]:
-    """How far the score moved from period to period while the model learned, and each feature until it was accepted: the
+    """How far the score moved between periods while the model learned, and each feature until it was accepted; the
     farthest of them.
 
     What grows by itself, such as how long an account is known, moves all the time; it is news where it moves farther.

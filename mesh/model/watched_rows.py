@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mesh.model.bundle import LoadedModel
-from mesh.model.context import ReleaseRef
 from mesh.model.derived import Making
 from mesh.model.frame import label_query, quote, read_query
 from mesh.model.watching import MONTH, Figure
@@ -88,26 +87,29 @@ class WatchedRows:
                     yield (period, stage), place
 
 
-def watched_rows(making: Making, model: LoadedModel, trained: Mapping[str, Any]) -> WatchedRows:
-    """Read them.
+@dataclass(frozen=True)
+class Trained:
+    """What a model learned from: the releases by product, and the last time of a row it learned, as text."""
 
-    Args:
-        trained: `releases` that the model learned from, and `test_first`, the first time of its test part as text.
-    """
+    releases: Mapping[str, int]
+    learned_to: str
+
+
+def watched_rows(making: Making, model: LoadedModel, trained: Trained) -> WatchedRows:
+    """Read the reference and the rows of now."""
     import numpy as np
 
     definition, con = making.definition, making.con
-    releases: Mapping[str, ReleaseRef] = trained["releases"]
 
     def then(key: str) -> str:
-        return making.relation_at(key, releases[key])
+        return making.relation_at(key, trained.releases[key])
 
     names = [feature.name for feature in model.card.features]
     features = ", ".join(f"i.{quote(name)}" for name in names)
     key, time = f"i.{quote(definition.key)}", f"i.{quote(definition.time)}"
     kind = _kind(making, definition.time)
-    first = "'" + str(trained["test_first"]).replace("'", "''") + "'"
-    earlier = f"{time} < cast({first} as {kind})"
+    last = "'" + trained.learned_to.replace("'", "''") + "'"
+    earlier = f"{time} <= cast({last} as {kind})"
     learned = f"from {then(definition.input)} i where {earlier}"
     number = _number(con, f"select count(*) {learned}")
     every = -(-number // REFERENCE_ROWS) if number else 1
