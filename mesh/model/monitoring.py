@@ -156,7 +156,7 @@ def _model(making: Making) -> tuple[LoadedModel, Trained]:
     releases, learned_to = evidence.get("releases", {}), evidence.get("learned_to")
     if not learned_to or set(definition.products) - set(releases):
         raise ModelError(f"The ledger does not say what {name} version {number} learned from. Train it again.")
-    return model, Trained({key: int(releases[key]) for key in definition.products}, max(learned_to))
+    return model, Trained({key: int(releases[key]) for key in definition.products}, str(learned_to[-1]))
 
 
 def _measure(model: LoadedModel, rows: WatchedRows) -> Iterator[Measured]:
