@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mesh.errors import ModelError
@@ -49,11 +50,17 @@ class Making:
 class Made:
     """What a maker gives: the table, facts worth keeping with the release, and where versions of the model other than
     its champion scored, their numbers and the hashes of their bundles.
+
+    `told` is Markdown for whoever looks at the asset; `charts` writes pictures into a new folder, for the MLflow run
+    `run_id`.
     """
 
     table: pa.Table
     details: Mapping[str, Any] = field(default_factory=dict)
     scored_by: tuple[tuple[int, str], ...] | None = None
+    told: str = ""
+    charts: Callable[[Path], None] | None = None
+    run_id: str = ""
 
 
 Maker = Callable[[Making], Made]

@@ -27,6 +27,7 @@ from mesh.model.derived import Made, Making
 from mesh.model.drift import Reference
 from mesh.model.encoding import NUMBER, Feature, encode
 from mesh.model.metrics import evaluate
+from mesh.model.monitoring_report import charts, to_markdown
 from mesh.model.watched_rows import LEARNED, NEW, TESTED, Trained, WatchedRows, watched_rows
 from mesh.model.watching import BASELINE, BOUNDS, BREACHED, DRIFT, Figure, judge
 
@@ -107,7 +108,13 @@ def make_monitoring(making: Making) -> Made:
             }
         )
     table = pa.Table.from_pylist(records, schema=_schema())
-    return Made(table, _details(model, records))
+    return Made(
+        table,
+        _details(model, records),
+        told=to_markdown(records),
+        charts=charts(records, f"{model.name} version {model.version}"),
+        run_id=trained.run_id,
+    )
 
 
 def _is_baseline(one: Measured) -> bool:
@@ -156,7 +163,9 @@ def _model(making: Making) -> tuple[LoadedModel, Trained]:
     releases, learned_to = evidence.get("releases", {}), evidence.get("learned_to")
     if not learned_to or set(definition.products) - set(releases):
         raise ModelError(f"The ledger does not say what {name} version {number} learned from. Train it again.")
-    return model, Trained({key: int(releases[key]) for key in definition.products}, str(learned_to[-1]))
+    return model, Trained(
+        {key: int(releases[key]) for key in definition.products}, str(learned_to[-1]), str(evidence.get("run", ""))
+    )
 
 
 def _measure(model: LoadedModel, rows: WatchedRows) -> Iterator[Measured]:

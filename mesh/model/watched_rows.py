@@ -89,10 +89,11 @@ class WatchedRows:
 
 @dataclass(frozen=True)
 class Trained:
-    """What a model learned from: the releases by product, and the last time of a row it learned, as text."""
+    """What a model learned from: the releases by product, the last time of a row it learned, as text, and its run."""
 
     releases: Mapping[str, int]
     learned_to: str
+    run_id: str = ""
 
 
 def watched_rows(making: Making, model: LoadedModel, trained: Trained) -> WatchedRows:
