@@ -67,12 +67,11 @@ def _shap(axes: Any, trained: TrainedModel) -> None:
     import numpy as np
 
     from mesh.model.encoding import encode
-    from mesh.model.reasons import contributions
 
     rows = trained.test_rows
     chosen = np.unique(np.linspace(0, rows.num_rows - 1, min(rows.num_rows, MOST_ROWS)).astype(np.int64))
     matrix = encode(rows.take(chosen), trained.model.card.features)
-    values = contributions(trained.model, matrix, 1)
+    values = trained.model.contributions(matrix, threads=1)
     weight = np.abs(values).mean(axis=0)
     names = [feature.name for feature in trained.model.card.features]
     shown = sorted(range(len(names)), key=lambda place: (-weight[place], names[place]))[:MOST_FEATURES][::-1]
