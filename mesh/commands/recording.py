@@ -18,8 +18,8 @@ def record(
 ) -> None:
     """Print a model's transparency record: what the mesh knows, what people wrote, and what is still to be written.
 
-    People write in data_products/DOMAIN/records/MODEL.yaml; the record is of the version's training, the words are
-    those of now. The exit status is 0 although something is missing.
+    People write in data_products/DOMAIN/records/MODEL.yaml; what the mesh knows is of the version's training, the words
+    are those of now.
     """
     from mesh.commands.promoting import find
     from mesh.errors import NotFound

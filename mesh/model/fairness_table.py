@@ -14,13 +14,13 @@ from mesh.model.definition import ModelDefinition
 from mesh.model.derived import Made, Making
 from mesh.model.fairness import GroupFigure, group_figures
 from mesh.model.fairness_report import told
-from mesh.model.frame import _labels_sql as labels_sql
-from mesh.model.frame import quote
+from mesh.model.frame import label_query, quote
 from mesh.model.groups import KEY, read_groups
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+VERSION = "model_version"
 TIMES = ("DATE", "TIMESTAMP")
 
 
@@ -34,11 +34,8 @@ def make_fairness(making: Making) -> Made:
     groups = read_groups(con, definition, relation_for=making.relation_for)
     if groups is None or definition.groups is None:
         raise ModelError(f"{definition.model}: fairness needs groups to compare. Name them under `groups`.")
-    scores = making.relation_for(definition.output)
-    versions = con.execute(f"select distinct model_name, model_version from {scores}").fetchall()
-    if len(versions) != 1:
-        raise ModelError(f"{definition.output} holds scores of {len(versions)} model versions. Allowed: one.")
-    name, version = (str(value) for value in versions[0])
+    name = f"{making.context.domain}.{definition.model}"
+    version = _version(making)
     learned = _learned_to(making, name, version)
     sql = _sql(making, definition, len(learned))
     given: dict[str, str | None] = {f"learned_{place}": moment for place, moment in enumerate(learned)}
@@ -62,6 +59,19 @@ def make_fairness(making: Making) -> Made:
         "judged": len(judged), "differing": sum(one.differs for one in judged),
     }  # fmt: skip
     return Made(table, details)
+
+
+def _version(making: Making) -> str:
+    """The one version whose scores are published."""
+    output = making.definition.output
+    relation = making.relation_for(output)
+    described = making.con.execute(f"select * from {relation} limit 0").description
+    if VERSION not in {str(column[0]) for column in described}:
+        raise ModelError(f"{output} has no column {VERSION}, so it is not known whose scores they are. Add it there.")
+    versions = making.con.execute(f"select distinct {VERSION} from {relation}").fetchall()
+    if len(versions) != 1:
+        raise ModelError(f"{output} holds scores of {len(versions)} model versions. Allowed: one.")
+    return str(versions[0][0])
 
 
 def _learned_to(making: Making, name: str, version: str) -> tuple[str, ...]:
@@ -94,7 +104,7 @@ def _sql(making: Making, definition: ModelDefinition, moments: int) -> str:
     unseen = " and ".join(f"{time} > cast($learned_{place} as {kind})" for place in range(moments))
     listed = ", ".join(f"g.{quote(column)}" for column in (definition.groups.columns if definition.groups else ()))
     return f"""
-        with labels as ({labels_sql(definition, relation_for)}), decided as ({decided})
+        with labels as ({label_query(definition, relation_for)}), decided as ({decided})
         select
             s.flagged,
             case when {unseen} then coalesce(cast(l._label as double), 'nan') else 'nan' end as truth,

@@ -66,7 +66,7 @@ def proxies(
             continue
         for place, feature in enumerate(columns):
             aucs = _aucs(feature, values[there, place], list(members.values()))
-            best, group = max(zip(aucs, members, strict=True))
+            group, best = max(zip(members, aucs, strict=True), key=lambda pair: pair[1])
             found.append(Proxy(feature.name, name, group, round(best, 4)))
     return tuple(sorted(found, key=lambda one: (-one.auc, one.column, one.feature)))
 

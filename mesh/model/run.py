@@ -134,6 +134,7 @@ def _tags(context: TrainingContext) -> dict[str, str]:
         "mlflow.source.git.commit": context.code_revision,
     }
     tags |= {f"mesh.release.{product}": f"{ref.number}@{ref.snapshot}" for product, ref in context.releases.items()}
+    tags |= {f"mesh.{name}": text for name, text in context.told.items()}
     tags |= {f"mesh.contract.{product}": f"{ref.version} {ref.hash}" for product, ref in context.contracts.items()}
     return tags
 

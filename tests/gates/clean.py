@@ -154,4 +154,11 @@ TOGETHER: dict[str, Callable[[int], Row]] = {
     "insight/claim_scores": _scores,
     "insight/fairness": _fairness,
     "insight/motor_scores": _scores,
+    "insight/claim_monitoring": lambda i: {
+        "model_name": "model",
+        "model_version": "1",
+        "measure": "psi",
+        "subject": "score",
+        "status": "ok",
+    },
 }

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mesh.errors import ProjectError
-from mesh.model import ChosenBy, Costs, Label, ModelDefinition, Search, Split, load_definition
+from mesh.model import ChosenBy, Costs, Groups, Label, ModelDefinition, Search, Split, load_definition
 from mesh.model.gates import STAND_IN
 
 TEXT = """\
@@ -136,6 +136,53 @@ def test_a_wrong_word_on_training_is_refused_with_its_line(
     assert old in TRAINED
     with pytest.raises(ProjectError) as caught:
         load_definition(write(tmp_path, TRAINED.replace(old, new)))
+    assert (caught.value.line, caught.value.field) == (line, field)
+    assert words in str(caught.value)
+
+
+GROUPS = (
+    TEXT
+    + """\
+groups:
+  product: insight/claim_groups
+  key: claim
+  columns: [sex, age_band]
+  least_rows: 30
+outputs:
+  fairness: insight/fairness
+"""
+)
+
+
+def test_groups_come_from_a_product_that_training_reads_and_are_never_features(tmp_path: Path) -> None:
+    found = load_definition(write(tmp_path, GROUPS))
+    assert found.groups == Groups("insight/claim_groups", "claim", ("sex", "age_band"), 30)
+    assert found.products == ("insight/claim_features", "claims/outcomes", "insight/claim_groups")
+    assert {"sex", "age_band"} <= found.reserved
+    short = GROUPS.replace("  key: claim\n", "").replace("  least_rows: 30\n", "")
+    assert load_definition(write(tmp_path, short)).groups == Groups(
+        "insight/claim_groups", "claim_id", ("sex", "age_band")
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "field", "words"),
+    [
+        ("  least_rows: 30", "  least_rows: 9", 29, "groups.least_rows", "a whole number from 10"),
+        ("  least_rows: 30", "  least: 30", 29, "groups.least", "did you mean least_rows?"),
+        ("[sex, age_band]", "[]", 28, "groups.columns", "names no column"),
+        ("[sex, age_band]", "[sex, sex]", 28, "groups.columns", "twice"),
+        ("  product: insight/claim_groups\n", "", 26, "groups.product", "is missing"),
+        ("groups:\n  product: insight/claim_groups\n  key: claim\n  columns: [sex, age_band]\n  least_rows: 30\n", "",
+         26, "outputs.fairness", "needs groups"),
+    ],
+)  # fmt: skip
+def test_groups_that_do_not_fit_are_refused_with_their_line(
+    tmp_path: Path, old: str, new: str, line: int, field: str, words: str
+) -> None:
+    assert old in GROUPS
+    with pytest.raises(ProjectError) as caught:
+        load_definition(write(tmp_path, GROUPS.replace(old, new)))
     assert (caught.value.line, caught.value.field) == (line, field)
     assert words in str(caught.value)
 
