@@ -65,11 +65,11 @@ def training_frame(
     if definition.value:
         listed.append(f"cast(i.{quote(definition.value)} as double) as {quote(VALUE)}")
     sql = f"""
-        with labels as ({label_query(definition, relation_for)})
+        with labels as ({labels_sql(definition, relation_for)})
         select {", ".join(listed)}
         from {relation_for(definition.input)} as i
         join labels as l on cast(i.{quote(definition.key)} as varchar) = l._label_key
-        where {_happened(con, definition, relation_for, as_of)}
+        where {happened(con, definition, relation_for, as_of)}
         order by i.{quote(definition.time)}, i.{quote(definition.key)}
     """
     table = read_query(con, sql, as_of)
@@ -102,7 +102,7 @@ def population_frame(
     relation = relation_for(label.product or definition.input)
     otherwise = f"bool_and(not {_at_random(definition)})" if label.chosen_by else "null"
     sql = f"""
-        with labels as ({label_query(definition, relation_for)}),
+        with labels as ({labels_sql(definition, relation_for)}),
         chosen as (
             select cast({quote(label.key)} as varchar) as _chosen_key, {otherwise} as _chosen_otherwise
             from {relation}
@@ -112,7 +112,7 @@ def population_frame(
         from {relation_for(definition.input)} as i
         left join chosen as c on cast(i.{quote(definition.key)} as varchar) = c._chosen_key
         left join labels as l on cast(i.{quote(definition.key)} as varchar) = l._label_key
-        where {_happened(con, definition, relation_for, as_of)}
+        where {happened(con, definition, relation_for, as_of)}
         order by i.{quote(definition.time)}, i.{quote(definition.key)}
     """
     table = read_query(con, sql, as_of)
@@ -203,7 +203,7 @@ _NUMBERS = (
 _TYPES = (*_NUMBERS, "BOOLEAN", "VARCHAR", "ENUM")
 
 
-def label_query(definition: ModelDefinition, relation_for: RelationFor) -> str:
+def labels_sql(definition: ModelDefinition, relation_for: RelationFor) -> str:
     """One row per key with a known label: `_label_key` as text, `_label` 1 or 0. Its parameter `$as_of` may be null."""
     label = definition.label
     relation = relation_for(label.product or definition.input)
@@ -231,7 +231,7 @@ def _at_random(definition: ModelDefinition) -> str:
     return f"coalesce(cast({quote(chosen.column)} as varchar) in ({_listed(chosen.random)}), false)"
 
 
-def _happened(
+def happened(
     con: duckdb.DuckDBPyConnection, definition: ModelDefinition, relation_for: RelationFor, as_of: datetime | None
 ) -> str:
     """The condition that a row of the input had happened."""
