@@ -85,6 +85,7 @@ def test_only_what_the_delivery_touches_is_released_again(delivered: Spine) -> N
         "insight/challenger_scores": 2,
         "insight/claim_features": 2,
         "insight/claim_groups": 2,
+        "insight/claim_monitoring": 2,
         "insight/claim_scores": 2,
         "insight/fairness": 2,
         "interactions/contacts": 2,
