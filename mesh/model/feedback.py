@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from mesh.model.definition import ModelDefinition
 from mesh.model.derived import RelationAt
-from mesh.model.frame import LABEL, RelationFor, happened, labels_sql, quote, read_query
+from mesh.model.frame import LABEL, RelationFor, happened, label_query, quote, read_query
 
 if TYPE_CHECKING:
     import duckdb
@@ -109,7 +109,7 @@ def _compared(definition: ModelDefinition, then: RelationFor, relation_for: Rela
     label = definition.label
     known = f"max(cast({quote(label.known_at)} as timestamp))" if label.known_at else "cast(null as timestamp)"
     return f"""
-        with labels as ({labels_sql(definition, then)}),
+        with labels as ({label_query(definition, then)}),
         old as (
             select l._label_key as k, l._label as y from {then(definition.input)} i
             join labels l on l._label_key = cast(i.{key} as varchar)

@@ -65,7 +65,7 @@ def training_frame(
     if definition.value:
         listed.append(f"cast(i.{quote(definition.value)} as double) as {quote(VALUE)}")
     sql = f"""
-        with labels as ({labels_sql(definition, relation_for)})
+        with labels as ({label_query(definition, relation_for)})
         select {", ".join(listed)}
         from {relation_for(definition.input)} as i
         join labels as l on cast(i.{quote(definition.key)} as varchar) = l._label_key
@@ -102,7 +102,7 @@ def population_frame(
     relation = relation_for(label.product or definition.input)
     otherwise = f"bool_and(not {_at_random(definition)})" if label.chosen_by else "null"
     sql = f"""
-        with labels as ({labels_sql(definition, relation_for)}),
+        with labels as ({label_query(definition, relation_for)}),
         chosen as (
             select cast({quote(label.key)} as varchar) as _chosen_key, {otherwise} as _chosen_otherwise
             from {relation}
@@ -203,7 +203,7 @@ _NUMBERS = (
 _TYPES = (*_NUMBERS, "BOOLEAN", "VARCHAR", "ENUM")
 
 
-def labels_sql(definition: ModelDefinition, relation_for: RelationFor) -> str:
+def label_query(definition: ModelDefinition, relation_for: RelationFor) -> str:
     """One row per key with a known label: `_label_key` as text, `_label` 1 or 0. Its parameter `$as_of` may be null."""
     label = definition.label
     relation = relation_for(label.product or definition.input)

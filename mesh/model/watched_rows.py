@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mesh.model.bundle import LoadedModel
 from mesh.model.definition import ModelDefinition
 from mesh.model.derived import Making
-from mesh.model.frame import labels_sql, quote, read_query
+from mesh.model.frame import label_query, quote, read_query
 from mesh.model.watching import MONTH, Figure
 
 if TYPE_CHECKING:
@@ -124,8 +124,8 @@ def watched_rows(making: Making, model: LoadedModel, trained: Trained) -> Watche
     table = read_query(
         con,
         f"""
-        with labels as ({labels_sql(definition, making.relation_for)}),
-        labels_then as ({labels_sql(definition, then)}),
+        with labels as ({label_query(definition, making.relation_for)}),
+        labels_then as ({label_query(definition, then)}),
         known as ({_known(making)}),
         then_there as (select cast({quote(definition.key)} as varchar) as _key from {then(definition.input)}),
         recent as (
