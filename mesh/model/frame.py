@@ -65,7 +65,7 @@ def training_frame(
     if definition.value:
         listed.append(f"cast(i.{quote(definition.value)} as double) as {quote(VALUE)}")
     sql = f"""
-        with labels as ({_labels_sql(definition, relation_for)})
+        with labels as ({labels_sql(definition, relation_for)})
         select {", ".join(listed)}
         from {relation_for(definition.input)} as i
         join labels as l on cast(i.{quote(definition.key)} as varchar) = l._label_key
@@ -100,9 +100,9 @@ def population_frame(
     if label.chosen_by:
         listed.append(f"coalesce(c._chosen_otherwise, false) as {quote(CHOSEN)}")
     relation = relation_for(label.product or definition.input)
-    otherwise = f"bool_and(not {_at_random(definition)})" if label.chosen_by else "null"
+    otherwise = f"bool_and(not {at_random_sql(definition)})" if label.chosen_by else "null"
     sql = f"""
-        with labels as ({_labels_sql(definition, relation_for)}),
+        with labels as ({labels_sql(definition, relation_for)}),
         chosen as (
             select cast({quote(label.key)} as varchar) as _chosen_key, {otherwise} as _chosen_otherwise
             from {relation}
@@ -203,7 +203,8 @@ _NUMBERS = (
 _TYPES = (*_NUMBERS, "BOOLEAN", "VARCHAR", "ENUM")
 
 
-def _labels_sql(definition: ModelDefinition, relation_for: RelationFor) -> str:
+def labels_sql(definition: ModelDefinition, relation_for: RelationFor) -> str:
+    """One row per key with a label: `_label_key` as text, `_label`, `_label_known`, `_label_random`; takes `$as_of`."""
     label = definition.label
     relation = relation_for(label.product or definition.input)
     column, key = f"cast({quote(label.column)} as varchar)", f"cast({quote(label.key)} as varchar)"
@@ -211,7 +212,7 @@ def _labels_sql(definition: ModelDefinition, relation_for: RelationFor) -> str:
     known = f"cast({quote(label.known_at)} as timestamp)" if label.known_at else "null"
     seen = f"and {known} <= coalesce(cast($as_of as timestamp), {known})" if label.known_at else ""
     # A row that was ever drawn at random was drawn, whatever else led to it.
-    drawn = f"bool_or({_at_random(definition)}) over (partition by {key})" if label.chosen_by else "null"
+    drawn = f"bool_or({at_random_sql(definition)}) over (partition by {key})" if label.chosen_by else "null"
     # Without a time of knowledge, or at the same instant, a positive label outranks a negative one.
     return f"""
         select {key} as _label_key, cast({column} in ({positive}) as tinyint) as _label, {known} as _label_known,
@@ -224,7 +225,8 @@ def _labels_sql(definition: ModelDefinition, relation_for: RelationFor) -> str:
     """
 
 
-def _at_random(definition: ModelDefinition) -> str:
+def at_random_sql(definition: ModelDefinition) -> str:
+    """The condition that a row of the label product was chosen at random."""
     chosen = definition.label.chosen_by
     assert chosen is not None
     return f"coalesce(cast({quote(chosen.column)} as varchar) in ({_listed(chosen.random)}), false)"

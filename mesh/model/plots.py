@@ -18,7 +18,7 @@ LEAST_ROWS = 10
 
 
 def write_plots(folder: Path, trained: TrainedModel, capacity: float) -> None:
-    """Write each picture as PNG into a new folder: curves, calibration, gain, importance, contributions, drift."""
+    """Write `precision_recall`, `roc`, `calibration`, `gain`, `importance`, `shap`, `drift` as PNG in a new folder."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -67,12 +67,11 @@ def _shap(axes: Any, trained: TrainedModel) -> None:
     import numpy as np
 
     from mesh.model.encoding import encode
-    from mesh.model.reasons import contributions
 
     rows = trained.test_rows
     chosen = np.unique(np.linspace(0, rows.num_rows - 1, min(rows.num_rows, MOST_ROWS)).astype(np.int64))
     matrix = encode(rows.take(chosen), trained.model.card.features)
-    values = contributions(trained.model, matrix, 1)
+    values = trained.model.contributions(matrix, threads=1)
     weight = np.abs(values).mean(axis=0)
     names = [feature.name for feature in trained.model.card.features]
     shown = sorted(range(len(names)), key=lambda place: (-weight[place], names[place]))[:MOST_FEATURES][::-1]
