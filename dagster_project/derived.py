@@ -1,6 +1,8 @@
 """A further product of a model as an asset: what its maker returns becomes a candidate like any other."""
 
+import tempfile
 import time
+from pathlib import Path
 
 import dagster as dg
 import duckdb
@@ -10,14 +12,18 @@ from dagster_project import plan
 from dagster_project.candidate import Engine, finish
 from dagster_project.guard import values_kept_out
 from dagster_project.keys import candidate_key, model_key, owners
-from dagster_project.models import published, relations, training_context
+from dagster_project.models import published, relations, relations_at, training_context
 from dagster_project.resources import MeshResource
 from mesh.errors import ModelError
 from mesh.failpoints import reached
 from mesh.lake import LAKE, create_schema, current_snapshot
 from mesh.lineage import ColumnLineage
-from mesh.model import Making, ModelDefinition, maker
+from mesh.model import Made, Making, ModelDefinition, TrainingContext, maker, prepare_tracking
 from mesh.project import Product
+from mesh.session import Mesh
+
+CHARTS = "monitoring"
+"""The folder of the run's artefacts in which the pictures are."""
 
 NOT_TRACED = "worked out by the platform from the product's inputs as a whole"
 
@@ -44,7 +50,7 @@ def derived_asset(product: Product, definition: ModelDefinition, role: str) -> d
             with opened.writer(inputs_at=at) as connection:
                 started = time.perf_counter()
                 around = training_context(opened, product, definition, at, context.run.run_id, product.inputs)
-                made = maker(role)(Making(connection, definition, around, relations(opened)))
+                made = maker(role)(_making(opened, connection, product, definition, around, at))
                 reached("derive.made", product.key)
                 _write(connection, product, made.table)
                 came = tuple(ColumnLineage(column.name, (), NOT_TRACED) for column in table.columns)
@@ -52,12 +58,45 @@ def derived_asset(product: Product, definition: ModelDefinition, role: str) -> d
                 engine = Engine(context.run.run_id, time.perf_counter() - started, details, {table.name: came})
                 made_from = plan.inputs(opened, connection, product, at, scored_by=made.scored_by)
                 found = finish(opened, connection, product, made_from, engine)
-        facts = {name: value for name, value in made.details.items() if isinstance(value, str | int | float)}
+        if made.charts is not None and not _kept(around, made):
+            context.log.warning(f"The pictures could not be kept: MLflow has no run {made.run_id}.")
+        facts: dict[str, dg.MetadataValue | str | int | float] = {
+            name: value for name, value in made.details.items() if isinstance(value, str | int | float)
+        }
+        facts |= {"told": dg.MetadataValue.md(made.told)} if made.told else {}
         return dg.MaterializeResult(
             metadata={"dagster/row_count": made.table.num_rows, "snapshot": found.snapshot, **facts}
         )
 
     return derived
+
+
+def _kept(around: TrainingContext, made: Made) -> bool:
+    """Put the pictures beside those of the training; False where MLflow lost its run."""
+    from mlflow.exceptions import MlflowException
+
+    assert made.charts is not None
+    with tempfile.TemporaryDirectory(prefix="mesh-charts-") as place:
+        folder = Path(place) / CHARTS
+        made.charts(folder)
+        try:
+            prepare_tracking(around.tracking_uri).log_artifacts(made.run_id, str(folder), CHARTS)
+        except (MlflowException, OSError):
+            return False
+    return True
+
+
+def _making(
+    mesh: Mesh,
+    connection: duckdb.DuckDBPyConnection,
+    product: Product,
+    definition: ModelDefinition,
+    around: TrainingContext,
+    at: int,
+) -> Making:
+    served = mesh.history().at(at).served
+    details = {key: served[key].details for key in product.inputs}
+    return Making(connection, definition, around, relations(mesh), relations_at(mesh), details)
 
 
 def _write(connection: duckdb.DuckDBPyConnection, product: Product, made: "pyarrow.Table") -> None:

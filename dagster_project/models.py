@@ -1,14 +1,14 @@
 """A model as assets: trained and registered on published releases, its scores a candidate like any other."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import dagster as dg
 import duckdb
 import pyarrow
 
-from dagster_project import lineage, plan
+from dagster_project import lineage, plan, retraining
 from dagster_project.candidate import Engine, finish
 from dagster_project.guard import values_kept_out
 from dagster_project.keys import candidate_key, model_key, owners
@@ -33,6 +33,7 @@ from mesh.model import (
     assemble,
     champion,
     facts_of,
+    feedback,
     find_registered,
     fingerprint,
     groups_of,
@@ -86,7 +87,11 @@ def _model_asset(product: Product, definition: ModelDefinition) -> dg.AssetsDefi
             at = current_snapshot(connection)
         with values_kept_out(product.key), opened.writer(inputs_at=at) as connection:
             around = training_context(opened, product, definition, at, context.run.run_id)
-            registered = find_registered(definition, around) or _train(opened, connection, product, definition, around)
+            decision = retraining.decide(opened, definition, around, at)
+            registered = find_registered(definition, around)
+            if registered is None and not decision.trains:
+                registered = find_registered(definition, replace(around, fingerprint=decision.champion))
+            registered = registered or _train(opened, connection, product, definition, around, decision)
         reached("train.registered", product.key)
         standing = Ledger(opened.postgres).standing(registered.name)
         context.log.info(f"{registered.name} version {registered.version} {registered.decision}: {registered.reason}")
@@ -99,6 +104,8 @@ def _model_asset(product: Product, definition: ModelDefinition) -> dg.AssetsDefi
                 "reused": registered.reused,
                 "champion": str(standing.champion) if standing.champion else "none",
                 "gates": _gates(registered.verdicts),
+                "why": "trained on these releases already" if registered.reused and decision.trains else decision.why,
+                **_labels(around, registered.run_id),
                 "upstream_releases": [f"{name}@{ref.number}" for name, ref in around.releases.items()],
                 **{name: round(value, 4) for name, value in _test_metrics(around, registered.run_id).items()},
                 "columns": _columns(read_columns(around.tracking_uri, registered.run_id)),
@@ -177,9 +184,12 @@ def _train(
     product: Product,
     definition: ModelDefinition,
     around: TrainingContext,
+    decision: retraining.Decision,
 ) -> RegisteredModel:
     relation_for = relations(mesh)
     table = training_frame(connection, definition, relation_for=relation_for)
+    came_back = _came_back(mesh, connection, definition, table, around, decision)
+    around = replace(around, told={"why": decision.why, **came_back})
     population = population_frame(connection, definition, relation_for=relation_for)
     trained = train(definition, table, around, population=population)
     groups = read_groups(connection, definition, relation_for=relation_for)
@@ -190,6 +200,37 @@ def _train(
     trained = replace(trained, documents=documents(mesh, product, definition, around, trained))
     reached("train.trained", definition.output)
     return register(trained, definition, around, groups=of_later_rows)
+
+
+def _came_back(
+    mesh: Mesh,
+    connection: duckdb.DuckDBPyConnection,
+    definition: ModelDefinition,
+    table: "pyarrow.Table",
+    around: TrainingContext,
+    decision: retraining.Decision,
+) -> dict[str, str]:
+    """The labels that the training before did not have, as the run says it."""
+    try:
+        found = feedback(
+            connection,
+            definition,
+            table,
+            relation_for=relations(mesh),
+            relation_at=relations_at(mesh),
+            releases={key: ref.number for key, ref in around.releases.items()},
+            before=decision.before,
+        )
+    except (ModelError, KeyError):
+        # An input that was not read before, or lost what the labels are read by: there is nothing to compare with.
+        return {"labels": str(table.num_rows)}
+    return found.tags()
+
+
+def _labels(around: TrainingContext, run_id: str) -> dict[str, str]:
+    """How the training set grew, as the run says it."""
+    tags = prepare_tracking(around.tracking_uri).get_run(run_id).data.tags
+    return {tag.removeprefix("mesh."): text for tag, text in tags.items() if tag.startswith("mesh.labels")}
 
 
 def _scores_asset(product: Product, definition: ModelDefinition) -> dg.AssetsDefinition:
@@ -225,6 +266,7 @@ def _scores_asset(product: Product, definition: ModelDefinition) -> dg.AssetsDef
                     "engine": "model",
                     **facts,
                     "model_sha256": model.sha256,
+                    "trained_on": retraining.trained_on(opened, model.name),
                     "test": _test_metrics(around, _run_of(around, model)),
                 }
                 came = lineage.of_scores(
@@ -313,6 +355,18 @@ def relations(mesh: Mesh) -> RelationFor:
         return f"{INPUTS}.{product.contract.view(product.contract.tables[0])}"
 
     return relation_for
+
+
+def relations_at(mesh: Mesh) -> Callable[[str, int], str]:
+    """Where the build reads a product as an earlier release had it."""
+    history = mesh.history()
+
+    def relation_at(key: str, number: int) -> str:
+        product, release = mesh.project.products[key], history.get(key, number)
+        table = product.contract.tables[0]
+        return f"(from {INPUTS}.{product.build_schema}.{table.name} at (version => {release.snapshot}))"
+
+    return relation_at
 
 
 def published(key: str) -> dg.AssetKey:

@@ -10,19 +10,19 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 import duckdb
 
-from dagster_project import dbt
+from dagster_project import dbt, retraining
 from mesh.ingest import Source, current_files, load_sources, pending_files
 from mesh.lake import LAKE
 from mesh.model import Ledger, ModelDefinition, load_definition, registered_name
 from mesh.model.challengers import live
-from mesh.model.definition import CHALLENGERS
+from mesh.model.definition import CHALLENGERS, MONITORING
 from mesh.project import Product
 from mesh.release import History, InputRelease, Release, refusal
 from mesh.session import Mesh
@@ -170,7 +170,7 @@ def _step(
     ]
     releases = [history.served[key].as_input() for key in product.inputs if key in history.served]
 
-    def build(why: str) -> Step:
+    def build(why: str, breach: str = "") -> Step:
         # The same before a file is loaded and after: a run that loads it and fails was a try of it.
         files = {
             (source, file): sha256
@@ -186,6 +186,7 @@ def _step(
             "upstream": [steps[key].digest for key in product.inputs if key in building],
             "files": sorted([*key, sha256] for key, sha256 in files.items()),
             "keys": mesh.keyring.active_id if product.raw_tables else None,
+            "breach": breach,
         }
         return Step(product, "build", why, hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest())
 
@@ -203,6 +204,9 @@ def _step(
         return build(f"{len(arrived)} new file{'s' if len(arrived) > 1 else ''}")
     newest = history.newest[product.key]
     if fingerprint(mesh, connection, product, releases, catalog=catalog) == newest.fingerprint:
+        breach = retraining.due(history, models(mesh, product.domain).get(product.key), newest)
+        if breach is not None:
+            return build(breach, breach)
         return Step(product, "unchanged", f"release {history.served[product.key].release} is up to date")
     if newest.contract_hash != product.contract.hash:
         return build("its contract changed")
@@ -252,6 +256,8 @@ def _code(mesh: Mesh, product: Product, scored_by: Scorers | None = None) -> str
         parts["model"], parts["role"] = made[0].digest, made[1]
         if made[1] == CHALLENGERS:
             parts["live"] = scorers(mesh, product.domain, *made) if scored_by is None else scored_by
+        if made[1] == MONITORING:
+            parts["monitoring"] = asdict(made[0].monitoring)
     else:
         manifest = _manifest(mesh)
         tables = [table.name for table in product.contract.tables]

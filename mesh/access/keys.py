@@ -1,7 +1,7 @@
-"""The keys behind tokens and ciphertexts.
+"""The keys behind tokens, ciphertexts and the signatures of models.
 
-One secret per key id; the token key and the encryption key are derived from it (HKDF, RFC 5869), so neither can be
-worked out from the other. The key id is derived from the secret too: two meshes with different secrets can never
+One secret per key id; the keys of each use are derived from it (HKDF, RFC 5869), so none can be worked out from
+another. The key id is derived from the secret too: two meshes with different secrets can never
 write the same id into a token, and the same secret gives the same id everywhere.
 """
 
@@ -109,6 +109,16 @@ class KeyRing:
     def token_key(self) -> bytes:
         """The 32-byte HMAC key of the active id."""
         return _derive(self._secrets[self.active_id], b"token", 32)
+
+    def signing_key(self, key_id: str) -> bytes:
+        """The 32-byte HMAC key with which an id signs model bundles.
+
+        Raises:
+            SettingsError: the ring holds no such key.
+        """
+        if key_id not in self._secrets:
+            raise SettingsError(f"The key ring holds no key {key_id!r}. Known: {', '.join(self.ids)}.")
+        return _derive(self._secrets[key_id], b"model signature", 32)
 
     def encryption_key(self, key_id: str) -> bytes:
         """The 64-byte AES-SIV key of an id.

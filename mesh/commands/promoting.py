@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mesh.model import ModelDefinition
+    from mesh.model.comparison import Groups
     from mesh.session import Mesh
 
 Key = Annotated[str, typer.Argument(metavar="DOMAIN/MODEL", help="A model, such as insight/claim_fraud.")]
@@ -49,8 +50,8 @@ def promote(
     registry = Registry.opened(mesh)
     registry.standing(name).need(version)
     with waiting("Comparing it with the champion"):
-        rows = later_rows(mesh, definition)
-        found = weigh(registry, name, version, definition, rows, threads=mesh.settings.threads)
+        rows, groups = later_rows(mesh, definition)
+        found = weigh(registry, name, version, definition, rows, groups=groups, threads=mesh.settings.threads)
         done = make_champion(registry, name, version, ask, definition, found, force=force)
     rows_told = [{"gate": one.gate, "verdict": one.verdict, "told": one.told} for one in done.verdicts]
     listing(rows_told, as_json=False, title=f"Version {version} of {key}", empty="")
@@ -138,23 +139,30 @@ def find(mesh: Mesh, key: str) -> tuple[str, ModelDefinition]:
     return name, known[name]
 
 
-def later_rows(mesh: Mesh, definition: ModelDefinition) -> pa.Table:
-    """The labelled rows that are served now and fall into the test part."""
+def later_rows(mesh: Mesh, definition: ModelDefinition) -> tuple[pa.Table, Groups | str]:
+    """The labelled rows that are served now and fall into the test part, and their groups."""
     from mesh.errors import NotFound
-    from mesh.model import training_frame
+    from mesh.model import groups_of, read_groups, training_frame
+    from mesh.model.comparison import NO_GROUPS
     from mesh.model.split import TEST, split_rows
 
     served = mesh.history().served
     for product in definition.products:
         if product not in served:
             raise NotFound(f"{product} has no release yet, so nothing can be compared. Build it: mesh run")
+
+    def relation_for(product: str) -> str:
+        return served[product].views[0]
+
     connection = mesh.reader()
     try:
-        table = training_frame(connection, definition, relation_for=lambda product: served[product].views[0])
+        table = training_frame(connection, definition, relation_for=relation_for)
+        groups = read_groups(connection, definition, relation_for=relation_for)
     finally:
         connection.close()
-    rows = split_rows(definition, table)
-    return rows.table.slice(rows.place(TEST).start)
+    split = split_rows(definition, table)
+    rows = split.table.slice(split.place(TEST).start)
+    return rows, NO_GROUPS if groups is None else groups_of(groups, rows.column(definition.key)).to_pydict()
 
 
 def _after(before: int | None) -> str:

@@ -18,6 +18,7 @@ from mesh.model.context import ContractRef, ReleaseRef, TrainingContext, fingerp
 from mesh.model.definition import ChosenBy, Costs, Groups, Label, ModelDefinition, Search, Split
 from mesh.model.derived import Made, Making, maker
 from mesh.model.fairness import GroupFigure, group_figures
+from mesh.model.feedback import feedback
 from mesh.model.frame import LABEL, RelationFor, population_frame, scoring_frame, training_frame
 from mesh.model.gates import Gate, Verdict
 from mesh.model.groups import Fairness, groups_of, measure, read_groups
@@ -26,7 +27,7 @@ from mesh.model.metrics import Metric, evaluate
 from mesh.model.proxies import Proxy
 from mesh.model.reading import load_definition
 from mesh.model.registration import RegisteredModel, find_registered, register
-from mesh.model.registry import Registry, Version, champion, load_champion, registered_name, versions
+from mesh.model.registry import Registry, Version, champion, learned_from, load_champion, registered_name, versions
 from mesh.model.report import ColumnReport, read_columns
 from mesh.model.scoring import score
 from mesh.model.tracking import prepare_tracking
@@ -71,11 +72,13 @@ __all__ = [
     "describe",
     "evaluate",
     "facts_of",
+    "feedback",
     "find_registered",
     "fingerprint",
     "fit_bands",
     "group_figures",
     "groups_of",
+    "learned_from",
     "load_bundle",
     "load_champion",
     "load_definition",

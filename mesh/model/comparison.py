@@ -29,6 +29,8 @@ LEAST_OF_A_KIND = 10
 
 TIMED_ROWS = 15
 
+NO_GROUPS = "the definition names no groups of people"
+
 Groups = Mapping[str, Sequence[str | None]]
 """Per protected column the group of each row, missing where it is not known."""
 
@@ -93,7 +95,7 @@ def compare(
     champion: Opponent | str | None,
     *,
     champion_version: int | None = None,
-    groups: Groups | str = "no groups of people were given",
+    groups: Groups | str = NO_GROUPS,
     threads: int = 2,
 ) -> Comparison:
     """Measure a challenger on its later rows, beside the champion.
@@ -200,7 +202,7 @@ def _size_and_time(model: LoadedModel, rows: pa.Table) -> dict[str, float]:
 
 def _by_group(flagged: Any, truth: Any, groups: Groups | str, definition: ModelDefinition) -> dict[str, Any]:
     if isinstance(groups, str) or not groups:
-        return {"no_groups": groups or "the definition protects no column of the input"}
+        return {"no_groups": groups or NO_GROUPS}
     from mesh.model.fairness import LEAST_ROWS, group_figures
 
     least = definition.groups.least_rows if definition.groups else LEAST_ROWS

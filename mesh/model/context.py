@@ -36,6 +36,7 @@ class TrainingContext:
     `releases` and `contracts` are keyed by product (`domain/name`). `artifact_dir` is where MLflow keeps artefacts
     of experiments that do not exist yet; None leaves it to the tracking server. `threads` never changes a result.
     `ledger` says which version is champion; a context that only trains needs none.
+    `told` is what else the run says of itself, such as why it was made; each becomes a tag `mesh.<name>`.
     """
 
     domain: str
@@ -49,9 +50,10 @@ class TrainingContext:
     artifact_dir: Path | None = None
     threads: int = field(default=2, compare=False)
     ledger: Ledger | None = field(default=None, compare=False)
+    told: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
-        for name in ("releases", "contracts"):
+        for name in ("releases", "contracts", "told"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
 

@@ -1,205 +1,250 @@
 """Exact Shapley values of every feature for many rows at once (path-dependent TreeSHAP, Lundberg and others 2018).
 
-LightGBM's own `pred_contrib` walks every tree anew for every row: 10 to 15 s for 100,000 rows where this takes 2.
-Here a tree is solved once per *pattern*: the set of answers a row gives to the tree's splits. A tree of 15 leaves
-has 14 splits, and the rows of a big table share some hundreds of patterns, so that nearly all work is one table
-look-up per row, tree and feature. The values are those of `pred_contrib` up to the rounding of sums.
+LightGBM's own `pred_contrib` walks every tree anew for every row. Here a tree is solved once, for every way in which a
+row can answer its splits, and nearly all work is one table look-up per row, tree and feature. Trees with too many ways
+are cut into *parts*, groups of neighbouring leaves that few splits lead to: contributions add up over leaves, so a tree
+is the sum of its parts.
 
 For a leaf of value v under a path with the distinct features U, where z_j is the share of training rows that pass
 the path's splits on j, and o_j is 1 if this row passes them, else 0:
 
     phi_f = v (o_f - z_f) sum over S in U without f of |S|! (|U|-|S|-1)! / |U|!  prod o_j (j in S)  prod z_j (others)
+
+The values are those of `pred_contrib` up to the rounding of sums, and each sum has one order - leaves in a part, parts
+in a tree, trees in the model - so that a row's bits never depend on the rows beside it, on threads, or on whether
+NumPy or the compiled kernels added them up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import factorial
 from typing import TYPE_CHECKING, Any
 
+from mesh.model.compiled import Compiled, in_pieces
+from mesh.model.grid import Asked
+from mesh.model.trees import Tree, UnknownTrees
+
 if TYPE_CHECKING:
-    import lightgbm as lgb
     import numpy as np
     import numpy.typing as npt
 
     Floats = npt.NDArray[np.float64]
-    Codes = npt.NDArray[np.uint64]
 
-MAX_LEAVES = 64
-"""A pattern is one 64-bit word, one bit per split."""
-
-TABLE_BITS = 16
-"""Up to this many splits patterns are numbered through a table, beyond it by sorting."""
-
-ZERO = 1e-35
-"""LightGBM's own notion of nought for features whose noughts are missing values."""
+MOST_WAYS = 1024
+"""Ways to answer the splits of a part; a part's tables then stay in the processor's caches."""
 
 
 @dataclass(frozen=True)
-class _Split:
+class _Step:
+    """A split on a leaf's path: the leaf wants the place in `column` above `cut`, or not above it."""
+
     feature: int
-    threshold: float
-    categories: npt.NDArray[np.bool_] | None
-    missing: str
-    default_left: bool
-
-    def left(self, values: Floats) -> npt.NDArray[np.bool_]:
-        """Which rows go left; the rules of LightGBM's `Tree::NumericalDecision` and `CategoricalDecision`."""
-        import numpy as np
-
-        absent = np.isnan(values)
-        known = np.where(absent, 0.0, values)
-        if self.categories is not None:
-            code = known.astype(np.int64)
-            inside = ~absent & (code >= 0) & (code < len(self.categories))
-            return inside & self.categories[np.where(inside, code, 0)]
-        below = known <= self.threshold
-        if self.missing == "None":
-            return below
-        skipped = absent if self.missing == "NaN" else np.abs(known) <= ZERO
-        return np.where(skipped, self.default_left, below)
+    column: int
+    cut: int
+    right: bool
+    share: float
 
 
 @dataclass(frozen=True)
 class _Leaf:
-    """Per distinct feature of a leaf's path the splits to answer left and right; contributions per way to pass them."""
-
+    value: float
+    path: tuple[_Step, ...]
     features: tuple[int, ...]
-    wanted: tuple[tuple[int, int], ...]
-    table: Floats
+
+    def shares(self) -> list[float]:
+        """Per distinct feature the share of training rows that pass its splits."""
+        found = dict.fromkeys(self.features, 1.0)
+        for step in self.path:
+            found[step.feature] *= step.share
+        return list(found.values())
 
 
 @dataclass(frozen=True)
-class _Tree:
-    splits: tuple[_Split, ...]
+class _Part:
+    """Leaves and the splits above them. `stride[n]` is what passing split n on the right adds to a row's way."""
+
     leaves: tuple[_Leaf, ...]
+    splits: tuple[tuple[int, int], ...]
+    strides: tuple[int, ...]
+    ways: int
     features: tuple[int, ...]
 
 
 class Forest:
-    """The trees of a model, ready to explain."""
+    """The trees of a model, ready to explain.
 
-    def __init__(self, booster: lgb.Booster) -> None:
-        self.width = booster.num_feature()
-        self.trees = [_read_tree(info["tree_structure"]) for info in booster.dump_model()["tree_info"]]
+    Raises:
+        UnknownTrees: a path is so long that its ways cannot be listed.
+    """
 
-    def contributions(self, matrix: Floats) -> Floats:
+    def __init__(self, compiled: Compiled) -> None:
+        self._compiled = compiled
+        self.width = compiled.width
+        parts: list[_Part] = []
+        for tree, asked in zip(compiled.trees, compiled.asked, strict=True):
+            if tree.splits:
+                parts += _parts(_leaves(tree, asked))
+        self._parts = tuple(parts)
+        self._tables = _tables(parts)
+
+    def contributions(self, matrix: Floats, *, threads: int = 1, kernels: bool = False) -> Floats:
         """Log-odds that each feature adds to each row's margin: rows x features, without the base value."""
         import numpy as np
 
+        if not kernels:
+            return np.ascontiguousarray(self._by_numpy(matrix).T)
+        from mesh.model import kernels as compiled
+
+        total = np.empty((len(matrix), self.width))
+        grid = self._compiled.of_grid
+        in_pieces(
+            len(matrix),
+            threads,
+            lambda start, stop: compiled.contributions(matrix, start, stop, grid, self.explainer, total),
+        )
+        return total
+
+    def _by_numpy(self, matrix: Floats) -> Floats:
+        import numpy as np
+
+        places = self._compiled.grid.places(matrix)
         total = np.zeros((self.width, len(matrix)))
-        columns = np.ascontiguousarray(matrix.T)
-        for tree in self.trees:
-            codes = np.zeros(len(matrix), dtype=np.uint64)
-            for place, split in enumerate(tree.splits):
-                codes |= split.left(columns[split.feature]).astype(np.uint64) << np.uint64(place)
-            patterns, number = _number(codes, len(tree.splits))
-            solved = _solve(tree, patterns)
-            for feature, values in solved.items():
-                total[feature] += values[number]
-        return np.ascontiguousarray(total.T)
+        for part, table in zip(self._parts, self._tables, strict=True):
+            way = np.zeros(len(matrix), np.uint16)
+            for (column, cut), stride in zip(part.splits, part.strides, strict=True):
+                way += (places[column] > cut).astype(np.uint16) * np.uint16(stride)
+            for place, feature in enumerate(part.features):
+                total[feature] += table[place][way]
+        return total
+
+    @cached_property
+    def explainer(self) -> tuple[Any, ...]:
+        """The parts as the kernels take them."""
+        import numpy as np
+
+        small = np.uint8 if self._compiled.grid.small else np.uint16
+        splits = [split for part in self._parts for split in part.splits]
+        counts = [len(part.splits) for part in self._parts]
+        starts = [part.ways for part in self._parts for _ in part.features]
+        return (
+            np.array([column for column, _ in splits], np.int32),
+            np.array([cut for _, cut in splits], small),
+            np.array([stride for part in self._parts for stride in part.strides], np.uint16),
+            np.concatenate(([0], np.cumsum(counts, dtype=np.int32))).astype(np.int32),
+            np.array([feature for part in self._parts for feature in part.features], np.int32),
+            np.concatenate(([0], np.cumsum([len(part.features) for part in self._parts]))).astype(np.int32),
+            np.concatenate(([0], np.cumsum(starts)))[: len(starts)].astype(np.int64),
+            np.concatenate([table.ravel() for table in self._tables]) if self._tables else np.zeros(0),
+            np.zeros((self.width, 1)),
+        )
 
 
-def _number(codes: Codes, bits: int) -> tuple[Codes, npt.NDArray[np.intp]]:
-    """The distinct patterns in rising order, and for each row the number of its own."""
+def _leaves(tree: Tree, asked: Asked) -> list[_Leaf]:
+    """The leaves of a tree from left to right."""
+    found: list[_Leaf] = []
+
+    def walk(node: int, path: tuple[_Step, ...]) -> None:
+        if node < 0:
+            features = tuple(dict.fromkeys(step.feature for step in path))
+            found.append(_Leaf(float(tree.value[-1 - node]), path, features))
+            return
+        rows = tree.rows(node)
+        if not rows:
+            raise UnknownTrees("a split that no row of the training reached")
+        for child, right in ((int(tree.left[node]), False), (int(tree.right[node]), True)):
+            feature, column, cut = int(tree.feature[node]), int(asked.column[node]), int(asked.cut[node])
+            walk(child, (*path, _Step(feature, column, cut, right, tree.rows(child) / rows)))
+
+    walk(0, ())
+    return found
+
+
+def _parts(leaves: Sequence[_Leaf], depth: int = 0) -> list[_Part]:
+    """Leaves that share their path's first `depth` steps, cut where the tree forks until each part has few ways."""
+    by_column: dict[int, set[int]] = {}
+    for leaf in leaves:
+        for step in leaf.path:
+            by_column.setdefault(step.column, set()).add(step.cut)
+    ways = 1
+    splits: list[tuple[int, int]] = []
+    strides: list[int] = []
+    for column, cuts in by_column.items():
+        splits += [(column, cut) for cut in sorted(cuts)]
+        strides += [ways] * len(cuts)
+        ways *= len(cuts) + 1
+    if ways <= MOST_WAYS:
+        features = dict.fromkeys(feature for leaf in leaves for feature in leaf.features)
+        return [_Part(tuple(leaves), tuple(splits), tuple(strides), ways, tuple(features))]
+    if len(leaves) == 1:
+        raise UnknownTrees(f"a path of {len(leaves[0].path)} splits")
+    sides = [[leaf for leaf in leaves if leaf.path[depth].right is right] for right in (False, True)]
+    return [part for side in sides for part in _parts(side, depth + 1)]
+
+
+def _tables(parts: Sequence[_Part]) -> list[Floats]:
+    """Per part the contributions by feature and way."""
     import numpy as np
 
-    if bits > TABLE_BITS:
-        patterns, number = np.unique(codes, return_inverse=True)
-        return patterns, number
-    there = np.zeros(1 << bits, dtype=bool)
-    there[codes] = True
-    return np.flatnonzero(there).astype(np.uint64), (np.cumsum(there) - 1)[codes]
+    leaves = [leaf for part in parts for leaf in part.leaves]
+    of_leaf: dict[int, Floats] = {}
+    by_depth: dict[int, list[_Leaf]] = {}
+    for leaf in leaves:
+        by_depth.setdefault(len(leaf.features), []).append(leaf)
+    for alike in by_depth.values():
+        solved = _leaf_tables(np.array([leaf.value for leaf in alike]), np.array([leaf.shares() for leaf in alike]))
+        of_leaf.update((id(leaf), one) for leaf, one in zip(alike, solved, strict=True))
+    found = []
+    for part in parts:
+        place = {feature: number for number, feature in enumerate(part.features)}
+        table = np.zeros((len(part.features), part.ways))
+        passed = _passed(part)
+        for leaf in part.leaves:
+            way = np.zeros(part.ways, np.intp)
+            for bit, feature in enumerate(leaf.features):
+                through = np.ones(part.ways, bool)
+                for step in leaf.path:
+                    if step.feature == feature:
+                        through &= passed[step.column, step.cut] == step.right
+                way |= through.astype(np.intp) << bit
+            for bit, feature in enumerate(leaf.features):
+                table[place[feature]] += of_leaf[id(leaf)][bit][way]
+        found.append(table)
+    return found
 
 
-def _solve(tree: _Tree, patterns: Codes) -> dict[int, Floats]:
-    """Contributions of one tree for each pattern, by feature."""
+def _passed(part: _Part) -> dict[tuple[int, int], npt.NDArray[np.bool_]]:
+    """Per split of a part the ways that pass it on the right."""
     import numpy as np
 
-    result = {feature: np.zeros(len(patterns)) for feature in tree.features}
-    for leaf in tree.leaves:
-        passed = [
-            ((patterns & np.uint64(left)) == np.uint64(left)) & ((patterns & np.uint64(right)) == np.uint64(0))
-            for left, right in leaf.wanted
-        ]
-        answer = np.zeros(len(patterns), dtype=np.intp)
-        for place, one in enumerate(passed):
-            answer |= one.astype(np.intp) << place
-        for place, feature in enumerate(leaf.features):
-            result[feature] += leaf.table[place][answer]
-    return result
+    ways = np.arange(part.ways)
+    found, rank = {}, dict.fromkeys((column for column, _ in part.splits), 0)
+    count = {column: sum(1 for other, _ in part.splits if other == column) for column in rank}
+    for (column, cut), stride in zip(part.splits, part.strides, strict=True):
+        # Cuts are in rising order: whoever is above one is above all before it.
+        found[column, cut] = ways // stride % (count[column] + 1) > rank[column]
+        rank[column] += 1
+    return found
 
 
-def _leaf_table(value: float, of_training: Sequence[float]) -> Floats:
-    """Contributions for each of the 2^d ways to pass the d features of a leaf: d x 2^d."""
+def _leaf_tables(values: Floats, shares: Floats) -> Floats:
+    """Contributions of leaves for each of the 2^d ways to pass their d features: leaves x d x 2^d."""
     import numpy as np
 
-    depth = len(of_training)
+    depth = shares.shape[1]
     passes = ((np.arange(1 << depth)[None, :] >> np.arange(depth)[:, None]) & 1).astype(np.float64)
-    shares = np.asarray(of_training)
     weights = [factorial(size) * factorial(depth - size - 1) / factorial(depth) for size in range(depth)]
-    table = np.empty((depth, 1 << depth))
+    table = np.empty((len(values), depth, 1 << depth))
     for place in range(depth):
         # Coefficients of prod (z_j + o_j t): the one of t^s sums over all S of size s.
-        coefficients = np.zeros((depth, 1 << depth))
+        coefficients = np.zeros((depth, len(values), 1 << depth))
         coefficients[0] = 1.0
         for other in range(depth):
             if other != place:
-                raised = np.vstack((np.zeros((1, 1 << depth)), coefficients[:-1])) * passes[other]
-                coefficients = coefficients * shares[other] + raised
+                raised = np.concatenate((np.zeros((1, *coefficients.shape[1:])), coefficients[:-1])) * passes[other]
+                coefficients = coefficients * shares[None, :, other, None] + raised
         summed = sum(weight * coefficient for weight, coefficient in zip(weights, coefficients, strict=True))
-        table[place] = value * (passes[place] - shares[place]) * summed
+        table[:, place] = values[:, None] * (passes[place] - shares[:, place, None]) * summed
     return table
-
-
-def _read_tree(root: Mapping[str, Any]) -> _Tree:
-    splits: list[_Split] = []
-    leaves: list[_Leaf] = []
-
-    def walk(node: Mapping[str, Any], path: Sequence[tuple[int, int, bool, float]]) -> None:
-        if "leaf_value" in node:
-            if path:
-                leaves.append(_read_leaf(float(node["leaf_value"]), path))
-            return
-        place, split = len(splits), _read_split(node)
-        splits.append(split)
-        rows = _rows(node)
-        for side, left in (("left_child", True), ("right_child", False)):
-            walk(node[side], [*path, (split.feature, place, left, _rows(node[side]) / rows)])
-
-    walk(root, [])
-    return _Tree(tuple(splits), tuple(leaves), tuple(sorted({split.feature for split in splits})))
-
-
-def _rows(node: Mapping[str, Any]) -> float:
-    return float(node["internal_count"] if "internal_count" in node else node["leaf_count"])
-
-
-def _read_leaf(value: float, path: Sequence[tuple[int, int, bool, float]]) -> _Leaf:
-    features = tuple(dict.fromkeys(feature for feature, *_ in path))
-    shares = dict.fromkeys(features, 1.0)
-    wanted = {feature: [0, 0] for feature in features}
-    for feature, place, left, share in path:
-        shares[feature] *= share
-        wanted[feature][0 if left else 1] |= 1 << place
-    return _Leaf(
-        features,
-        tuple((wanted[feature][0], wanted[feature][1]) for feature in features),
-        _leaf_table(value, [shares[feature] for feature in features]),
-    )
-
-
-def _read_split(node: Mapping[str, Any]) -> _Split:
-    import numpy as np
-
-    categories, threshold = None, 0.0
-    if node["decision_type"] == "==":
-        codes = [int(code) for code in str(node["threshold"]).split("||")]
-        categories = np.zeros(max(codes) + 1, dtype=bool)
-        categories[codes] = True
-    else:
-        threshold = float(node["threshold"])
-    return _Split(
-        int(node["split_feature"]), threshold, categories, str(node["missing_type"]), bool(node["default_left"])
-    )

@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Any
 
 from mesh.model.gates import STAND_IN, Gate
+from mesh.model.watching import Monitoring
 
 LIGHTGBM, LOGISTIC = "lightgbm", "logistic"
 ALGORITHMS = (LIGHTGBM, LOGISTIC)
@@ -105,7 +106,8 @@ class ModelDefinition:
     """One model: its input, label, split, features left out, capacity, algorithm and the products it feeds.
 
     `output` is the product of its scores; `outputs` names further products by their role (see `mesh.model.derived`);
-    `gates` are what a challenger must pass (see `mesh.model.gates`). `capacity` is the share of rows that can be
+    `gates` are what a challenger must pass (see `mesh.model.gates`), `monitoring` is how the model is watched (see
+    `mesh.model.watching`). `capacity` is the share of rows that can be
     reviewed; with `costs` it is the most that may be, and the share that pays best is found in training. `value` is the
     input's column that money figures add up. `as_of` is a moment: what happened or became known later is not used.
     """
@@ -127,13 +129,14 @@ class ModelDefinition:
     categorical: tuple[str, ...] = ()
     parameters: Mapping[str, float | int | bool] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
-    outputs: Mapping[str, str] = field(default_factory=dict)
+    outputs: Mapping[str, str] = field(default_factory=dict, metadata={"trains": False})
     groups: Groups | None = None
     gates: tuple[Gate, ...] = STAND_IN
     as_of: str | None = None
     search: Search | None = None
     costs: Costs | None = None
     value: str | None = None
+    monitoring: Monitoring = field(default=Monitoring(), metadata={"trains": False})
     path: Path | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
@@ -158,8 +161,12 @@ class ModelDefinition:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of everything that is said here, whatever the file's layout and comments."""
-        plain = {item.name: _plain(getattr(self, item.name)) for item in dataclasses.fields(self) if item.compare}
+        """SHA-256 of everything that is said here of the model, whatever the file's layout and comments.
+
+        How it is watched makes no other model.
+        """
+        said = [one for one in dataclasses.fields(self) if one.compare and one.metadata.get("trains", True)]
+        plain = {item.name: _plain(getattr(self, item.name)) for item in said}
         return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
     @property

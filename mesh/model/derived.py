@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mesh.errors import ModelError
 from mesh.model.context import TrainingContext
-from mesh.model.definition import CHALLENGERS, FAIRNESS, ROLES, ModelDefinition
+from mesh.model.definition import CHALLENGERS, FAIRNESS, MONITORING, ROLES, ModelDefinition
 
 if TYPE_CHECKING:
     import duckdb
@@ -21,28 +22,45 @@ if TYPE_CHECKING:
     from mesh.model.frame import RelationFor
 
 
+RelationAt = Callable[[str, int], str]
+"""Maps a product and the number of a release to the relation that it served."""
+
+
+def _no_earlier(product: str, release: int) -> str:
+    raise ModelError(f"{product}@{release} cannot be read here: only what is served now.")
+
+
 @dataclass(frozen=True)
 class Making:
     """What a maker is given: where to read, which model, and where it stands.
 
-    `context.releases` and `context.contracts` are those of the product's own inputs.
+    `context.releases` and `context.contracts` are those of the product's own inputs, `details` what the records of
+    these releases say of how they were made. `relation_at` gives a product as an earlier release had it.
     """
 
     con: duckdb.DuckDBPyConnection
     definition: ModelDefinition
     context: TrainingContext
     relation_for: RelationFor
+    relation_at: RelationAt = _no_earlier
+    details: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Made:
     """What a maker gives: the table, facts worth keeping with the release, and where versions of the model other than
     its champion scored, their numbers and the hashes of their bundles.
+
+    `told` is Markdown for whoever looks at the asset; `charts` writes pictures into a new folder, for the MLflow run
+    `run_id`.
     """
 
     table: pa.Table
     details: Mapping[str, Any] = field(default_factory=dict)
     scored_by: tuple[tuple[int, str], ...] | None = None
+    told: str = ""
+    charts: Callable[[Path], None] | None = None
+    run_id: str = ""
 
 
 Maker = Callable[[Making], Made]
@@ -62,4 +80,8 @@ def maker(role: str) -> Maker:
         from mesh.model.challengers import make_challenger_scores
 
         return make_challenger_scores
+    if role == MONITORING:
+        from mesh.model.monitoring import make_monitoring
+
+        return make_monitoring
     raise ModelError(f"No product of a model has the role {role}. Allowed: {', '.join(ROLES)}.")

@@ -133,7 +133,7 @@ def explain(
         rows = read_rows(connection, one, card.key, pinned.definition.time, names)
     matrix = encode(rows, card.features)
     raw = [float(value) for value in pinned.model.contributions(matrix, threads=1)[0]]
-    margin = float(pinned.model.booster.predict(matrix, raw_score=True, num_threads=1)[0])
+    margin = float(pinned.model.margins(matrix, threads=1)[0])
     ranked = sorted(range(len(names)), key=lambda place: (-abs(raw[place]), names[place]))
     asked = [names[place] for place in ranked[:values_of]] if viewer else []
     cleared = [name for name in asked if viewer and covers(viewer.clearance, _class(judged, name))]

@@ -14,7 +14,7 @@ from mesh.model.definition import ModelDefinition
 from mesh.model.derived import Made, Making
 from mesh.model.fairness import GroupFigure, group_figures
 from mesh.model.fairness_report import told
-from mesh.model.frame import at_random_sql, labels_sql, quote
+from mesh.model.frame import at_random_sql, label_query, quote
 from mesh.model.groups import KEY, read_groups
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def _sql(making: Making, definition: ModelDefinition, moments: int) -> str:
     unseen = " and ".join(f"{time} > cast($learned_{place} as {kind})" for place in range(moments))
     listed = ", ".join(f"g.{quote(column)}" for column in (definition.groups.columns if definition.groups else ()))
     return f"""
-        with labels as ({labels_sql(definition, relation_for)}), decided as ({decided})
+        with labels as ({label_query(definition, relation_for)}), decided as ({decided})
         select
             s.flagged,
             {unseen} as later,

@@ -65,14 +65,14 @@ def training_frame(
     if definition.value:
         listed.append(f"cast(i.{quote(definition.value)} as double) as {quote(VALUE)}")
     sql = f"""
-        with labels as ({labels_sql(definition, relation_for)})
+        with labels as ({label_query(definition, relation_for)})
         select {", ".join(listed)}
         from {relation_for(definition.input)} as i
         join labels as l on cast(i.{quote(definition.key)} as varchar) = l._label_key
         where {_happened(con, definition, relation_for, as_of)}
         order by i.{quote(definition.time)}, i.{quote(definition.key)}
     """
-    table = _read(con, sql, as_of)
+    table = read_query(con, sql, as_of)
     _check_rows(table, definition)
     return table
 
@@ -102,7 +102,7 @@ def population_frame(
     relation = relation_for(label.product or definition.input)
     otherwise = f"bool_and(not {at_random_sql(definition)})" if label.chosen_by else "null"
     sql = f"""
-        with labels as ({labels_sql(definition, relation_for)}),
+        with labels as ({label_query(definition, relation_for)}),
         chosen as (
             select cast({quote(label.key)} as varchar) as _chosen_key, {otherwise} as _chosen_otherwise
             from {relation}
@@ -115,7 +115,7 @@ def population_frame(
         where {_happened(con, definition, relation_for, as_of)}
         order by i.{quote(definition.time)}, i.{quote(definition.key)}
     """
-    table = _read(con, sql, as_of)
+    table = read_query(con, sql, as_of)
     _check_rows(table, definition)
     return table
 
@@ -141,7 +141,7 @@ def read_rows(con: duckdb.DuckDBPyConnection, relation: str, key: str, time: str
         ModelError: a column is not there.
     """
     listed = ", ".join(quote(name) for name in (key, time, *columns))
-    return _read(con, f"select {listed} from {relation} order by {quote(time)}, {quote(key)}")
+    return read_query(con, f"select {listed} from {relation} order by {quote(time)}, {quote(key)}")
 
 
 def feature_columns(
@@ -203,8 +203,10 @@ _NUMBERS = (
 _TYPES = (*_NUMBERS, "BOOLEAN", "VARCHAR", "ENUM")
 
 
-def labels_sql(definition: ModelDefinition, relation_for: RelationFor) -> str:
-    """One row per key with a label: `_label_key` as text, `_label`, `_label_known`, `_label_random`; takes `$as_of`."""
+def label_query(definition: ModelDefinition, relation_for: RelationFor) -> str:
+    """One row per key with a known label: `_label_key` as text, `_label` 1 or 0, since when it is known, whether it was
+    chosen at random. Its parameter `$as_of` may be null.
+    """
     label = definition.label
     relation = relation_for(label.product or definition.input)
     column, key = f"cast({quote(label.column)} as varchar)", f"cast({quote(label.key)} as varchar)"
@@ -253,7 +255,8 @@ def _listed(values: tuple[str, ...]) -> str:
     return ", ".join("'" + value.replace("'", "''") + "'" for value in values)
 
 
-def _read(con: duckdb.DuckDBPyConnection, sql: str, as_of: datetime | None = None) -> pa.Table:
+def read_query(con: duckdb.DuckDBPyConnection, sql: str, as_of: datetime | None = None) -> pa.Table:
+    """The rows of a query; where it fails, an error that quotes no value."""
     import duckdb
 
     if as_of is not None and as_of.tzinfo is not None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mesh.errors import ModelError
-from mesh.model.contributions import MAX_LEAVES
+from mesh.model.compiled import MAX_LEAVES
 from mesh.model.definition import LIGHTGBM, LOGISTIC
 
 PARAMETERS: Mapping[str, type[bool] | type[int] | type[float]] = {

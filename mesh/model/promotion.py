@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mesh.errors import ModelError, NotFound, UsageError
 from mesh.failpoints import reached
-from mesh.model.comparison import Comparison, Groups, compare, later_than
+from mesh.model.comparison import NO_GROUPS, Comparison, Groups, compare, later_than
 from mesh.model.definition import ModelDefinition
 from mesh.model.gates import Verdict, judge
 from mesh.model.ledger import PROMOTED, RESTORED, RETIRED, ROLLED_BACK, ModelEvent, Standing
@@ -51,7 +51,7 @@ def weigh(
     definition: ModelDefinition,
     rows: pa.Table,
     *,
-    groups: Groups | str = "no groups of people were given",
+    groups: Groups | str = NO_GROUPS,
     threads: int = 2,
 ) -> Comparison:
     """Measure a registered version against the champion on labelled rows that neither of them learned from.

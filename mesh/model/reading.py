@@ -27,6 +27,7 @@ from mesh.model.definition import (
     Split,
 )
 from mesh.model.gates import GROUPS, LEAST, MOST, NAMES, NOT_WORSE, RATIO, SECTIONS, Gate, with_stand_ins
+from mesh.model.watching import read_monitoring
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -54,6 +55,7 @@ FIELDS = [
     "output",
     "outputs",
     "gates",
+    "monitoring",
     "reasons",
     "seed",
 ]
@@ -121,6 +123,7 @@ class Reader:
             search=choices.search(self),
             costs=costs,
             value=value,
+            monitoring=read_monitoring(self),
             path=self.path,
         )
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from mesh.errors import ModelError
 from mesh.failpoints import reached
 from mesh.model.bundle import write_bundle
-from mesh.model.comparison import Comparison, Groups, compare
+from mesh.model.comparison import NO_GROUPS, Comparison, Groups, compare
 from mesh.model.context import TrainingContext
 from mesh.model.definition import ModelDefinition
-from mesh.model.gates import FAILED, PASSED, Verdict, judge
+from mesh.model.gates import FAILED, NOT_JUDGED, NOT_WORSE, Verdict, judge
 from mesh.model.ledger import HELD, PROMOTED, REGISTERED, ModelEvent, Standing
 from mesh.model.registry import (
     FINGERPRINT,
@@ -62,7 +62,7 @@ def register(
     definition: ModelDefinition,
     context: TrainingContext,
     *,
-    groups: Groups | str = "no groups of people were given",
+    groups: Groups | str = NO_GROUPS,
 ) -> RegisteredModel:
     """Log a run, register its model and let the gates decide whether it becomes champion; once per fingerprint.
 
@@ -98,7 +98,7 @@ def register(
                 name, source, run_id, tags=tags, description=definition.description, model_id=model_id
             )
         client.set_terminated(version.run_id)
-        write_bundle(context.home / "models" / trained.model.sha256, trained.model)
+        write_bundle(context.home / "models" / trained.model.sha256, trained.model, home=context.home)
         number = int(version.version)
         if number in standing.sha256:
             raise ModelError(
@@ -149,19 +149,22 @@ def evidence_of(found: Comparison, verdicts: tuple[Verdict, ...]) -> dict[str, A
 
 
 def in_words(found: Comparison, verdicts: tuple[Verdict, ...]) -> str:
-    """Why the gates decided as they did, in a sentence."""
+    """Why the gates decided as they did, in a sentence; the verdicts themselves have every number."""
     holding = [one for one in verdicts if one.holds]
     if holding:
         return "; ".join(f"{one.gate} {one.verdict}: {one.told}" for one in holding)
-    others = [one for one in verdicts if one.verdict != PASSED]
-    told = "; ".join(f"{one.gate} {one.verdict}: {one.told}" for one in others if found.champion or one.named)
     if found.champion is None:
-        warned = "; ".join(f"{one.gate} {one.verdict}: {one.told}" for one in others if one.verdict == FAILED)
-        return "there was no champion" + (f"; {warned}" if warned else "")
-    figures = "; ".join(
-        f"{one.gate} {one.told}" for one in verdicts if one.verdict == PASSED and "champion" in one.told
-    )
-    return f"all gates passed: {figures}" + (f"; {told}" if told else "")
+        why = "there was no champion"
+    elif found.differences:
+        named = [one.gate.partition(".")[2] for one in verdicts if one.gate.startswith(NOT_WORSE)]
+        changes = ", ".join(f"{name} {found.differences[name].value:+.4f}" for name in named)
+        why = f"not worse than version {found.champion} on the same {found.compared_rows} rows: {changes}"
+    else:
+        why = "every gate that binds was passed"
+    failed = [one.gate for one in verdicts if one.verdict == FAILED]
+    not_judged = [one.gate for one in verdicts if one.verdict == NOT_JUDGED and not one.gate.startswith(NOT_WORSE)]
+    why += f"; failed, but only stands in: {', '.join(failed)}" if failed else ""
+    return why + (f"; not judged: {', '.join(not_judged)}" if not_judged else "")
 
 
 def _weigh(
@@ -210,9 +213,8 @@ def _undecided(
         number = int(version.version)
         if number in standing.sha256 or version.tags.get(SHA256) != trained.model.sha256:
             continue
-        kept = registry.home / "models" / trained.model.sha256
         try:
-            fetch(client, version.run_id, kept, trained.model.sha256, standing.model, number)
+            fetch(registry, version.run_id, trained.model.sha256, standing.model, number)
         except ModelError:
             continue
         return version

@@ -83,9 +83,9 @@ class Registry:
         sha256 = standing.need(version)
         kept = self.home / "models" / sha256
         if kept.is_dir():
-            return load_bundle(kept, sha256=sha256, version=version)
+            return load_bundle(kept, sha256=sha256, home=self.home, version=version)
         run_id = str(standing.registration(version).evidence.get("run", ""))
-        return fetch(self.client(), run_id, kept, sha256, name, version)
+        return fetch(self, run_id, sha256, name, version)
 
 
 def registered_name(definition: ModelDefinition, domain: str) -> str:
@@ -256,7 +256,7 @@ def _adopt(registry: Registry, name: str) -> Standing:
     return registry.ledger.append(events, after=0) if events else Standing(name)
 
 
-def fetch(client: MlflowClient, run_id: str, kept: Path, sha256: str, name: str, version: int) -> LoadedModel:
+def fetch(registry: Registry, run_id: str, sha256: str, name: str, version: int) -> LoadedModel:
     """A bundle from the artefacts of an MLflow run, verified, and kept from now on.
 
     Raises:
@@ -264,10 +264,11 @@ def fetch(client: MlflowClient, run_id: str, kept: Path, sha256: str, name: str,
     """
     from mlflow.exceptions import MlflowException
 
+    kept = registry.home / "models" / sha256
     kept.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".fetch-", dir=kept.parent) as draft:
         try:
-            folder = Path(client.download_artifacts(run_id, BUNDLE, draft))
+            folder = Path(registry.client().download_artifacts(run_id, BUNDLE, draft))
         except (MlflowException, OSError) as error:
             raise ModelError(
                 f"{name} version {version}: its files are neither in {kept} nor among the artefacts of MLflow run "
@@ -275,8 +276,8 @@ def fetch(client: MlflowClient, run_id: str, kept: Path, sha256: str, name: str,
                 "manifest is its name), restore the run (`mlflow runs restore`) with its artefacts, or train the same "
                 "definition on the same releases again, which gives the same files."
             ) from error
-        model = load_bundle(folder, sha256=sha256, version=version)
-    write_bundle(kept, model)
+        model = load_bundle(folder, sha256=sha256, home=registry.home, version=version)
+    write_bundle(kept, model, home=registry.home)
     return model
 
 
@@ -287,10 +288,10 @@ def restore(registry: Registry, model: LoadedModel, *, run_id: str) -> None:
     kept = registry.home / "models" / model.sha256
     if kept.is_dir():
         try:
-            load_bundle(kept, sha256=model.sha256)
+            load_bundle(kept, sha256=model.sha256, home=registry.home)
         except ModelError:
             kept.rename(Path(tempfile.mkdtemp(prefix=f"damaged-{model.sha256[:12]}-", dir=kept.parent)) / kept.name)
-    write_bundle(kept, model)
+    write_bundle(kept, model, home=registry.home)
     try:
         registry.client().log_artifacts(run_id, str(kept), BUNDLE)
     except (MlflowException, OSError):

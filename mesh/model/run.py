@@ -45,7 +45,7 @@ def log_run(
     client.log_inputs(run_id, datasets=_inputs(definition, context))
     with tempfile.TemporaryDirectory(prefix="mesh-run-") as draft:
         folder = Path(draft)
-        write_bundle(folder / BUNDLE, trained.model)
+        write_bundle(folder / BUNDLE, trained.model, home=context.home)
         client.log_artifacts(run_id, str(folder / BUNDLE), BUNDLE)
         write_plots(folder / PLOTS, trained, trained.capacity)
         client.log_artifacts(run_id, str(folder / PLOTS), PLOTS)
@@ -96,11 +96,11 @@ def _log_model(run_id: str, name: str, model_id: str, trained: TrainedModel) -> 
         import mlflow.pyfunc
 
         with tempfile.TemporaryDirectory(prefix="mesh-linear-") as place:
-            write_bundle(Path(place) / BUNDLE, trained.model)
+            (Path(place) / MODEL).write_text(trained.model.model_text, encoding="utf-8")
             info = Model.log(
                 flavor=mlflow.pyfunc,
                 loader_module="mesh.model.logistic",
-                data_path=str(Path(place) / BUNDLE / MODEL),
+                data_path=str(Path(place) / MODEL),
                 pip_requirements=[f"mlflow=={version('mlflow')}", f"numpy=={version('numpy')}"],
                 **common,
             )
@@ -134,6 +134,7 @@ def _tags(context: TrainingContext) -> dict[str, str]:
         "mlflow.source.git.commit": context.code_revision,
     }
     tags |= {f"mesh.release.{product}": f"{ref.number}@{ref.snapshot}" for product, ref in context.releases.items()}
+    tags |= {f"mesh.{name}": text for name, text in context.told.items()}
     tags |= {f"mesh.contract.{product}": f"{ref.version} {ref.hash}" for product, ref in context.contracts.items()}
     return tags
 

@@ -8,13 +8,10 @@ from mesh.errors import ModelError
 from mesh.model.bundle import LoadedModel
 from mesh.model.calibration import HIGH, LOW, MEDIUM
 from mesh.model.encoding import encode
-from mesh.model.reasons import REASONS, reason_columns
+from mesh.model.reasons import explained
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-CHUNK = 1 << 18
-"""Rows whose contributions are held in memory at once."""
 
 
 def score(model: LoadedModel, table: pa.Table, *, threads: int = 2, reasons: bool = True) -> pa.Table:
@@ -36,7 +33,8 @@ def score(model: LoadedModel, table: pa.Table, *, threads: int = 2, reasons: boo
     if card.key not in table.column_names:
         raise ModelError(f"{card.name} scores rows by {card.key}, which these rows do not have.")
     matrix = encode(table, card.features)
-    margins = model.margins(matrix, threads=threads)
+    found = explained(model, matrix, threads) if reasons else None
+    margins = found.margins if found is not None else model.margins(matrix, threads=threads)
     levels = pa.DictionaryArray.from_arrays(pa.array(card.bands.level(margins)), pa.array([LOW, MEDIUM, HIGH]))
     columns = {
         card.key: table.column(card.key),
@@ -45,9 +43,6 @@ def score(model: LoadedModel, table: pa.Table, *, threads: int = 2, reasons: boo
         "band": levels.cast(pa.string()),
         "flagged": pa.array(card.bands.flagged(margins)),
     }
-    if not reasons:
-        return pa.table(columns)
-    parts = [reason_columns(model, matrix[at : at + CHUNK], threads) for at in range(0, max(len(matrix), 1), CHUNK)]
-    for place in range(REASONS):
-        columns[f"reason_{place + 1}"] = pa.chunked_array([part[place] for part in parts], type=pa.string())
+    if found is not None:
+        columns |= {f"reason_{place + 1}": column for place, column in enumerate(found.columns())}
     return pa.table(columns)

@@ -124,6 +124,10 @@ def _scores(i: int) -> Row:
     }
 
 
+def _challengers(i: int) -> Row:
+    return {"model_name": "model", "model_version": "2", "champion_version": "1"}
+
+
 def _fairness(i: int) -> Row:
     verdict = ("not told apart", "higher", "lower", "too few rows")[i % 4]
     judged = verdict != "too few rows"
@@ -145,8 +149,16 @@ TOGETHER: dict[str, Callable[[int], Row]] = {
         "nino_first_seen_at": datetime(2026, 1, 1),
         "nino_corroborated_at": datetime(2026, 1, 1 + i),
     },
+    "insight/challenger_scores": _challengers,
     "insight/claim_features": _features,
     "insight/claim_scores": _scores,
     "insight/fairness": _fairness,
     "insight/motor_scores": _scores,
+    "insight/claim_monitoring": lambda i: {
+        "model_name": "model",
+        "model_version": "1",
+        "measure": "psi",
+        "subject": "score",
+        "status": "ok",
+    },
 }

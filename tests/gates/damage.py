@@ -141,11 +141,19 @@ QUERIES: dict[str, Damage] = {
     "fairness.interval_around_value": cells(0, value=Decimal("0.4")),
     "fairness.difference_is_significant": cells(1, p_adjusted=Decimal("0.05")),
     "fairness.one_model": cells(0, model_version="2"),
+    "challenger_scores.not_the_champion": cells(0, champion_version="2"),
+    "challenger_scores.challengers_bounded": Damage({(i, "model_version"): str(i + 3) for i in range(3)}),
     "claim_scores.flagged_within_capacity": Damage({(i, "flagged"): True for i in range(6)}),
     "claim_scores.reasons_in_order": cells(0, reason_2="account"),
     "claim_scores.one_model": cells(0, model_version="2"),
     "motor_scores.flagged_within_capacity": Damage({(i, "flagged"): True for i in range(7)}),
     "motor_scores.one_model": cells(0, model_version="2"),
+    "claim_monitoring.one_model": cells(0, model_version="2"),
+    "claim_monitoring.score_drift": cells(0, status="breach"),
+    "claim_monitoring.feature_drift": cells(0, status="breach", subject="amount"),
+    "claim_monitoring.flag_rate": cells(0, status="breach", measure="flag_rate"),
+    "claim_monitoring.performance": cells(0, status="breach", measure="auc"),
+    "claim_monitoring.calibration": cells(0, status="breach", measure="ece"),
     "motor_claims.some_fraud": cells(1, fraud_found=0),
     "messages.mostly_dated": cells(0, sent_at=None),
     "messages.no_plain_nino": cells(0, body="My number is AB 12 34 56 C."),
@@ -158,7 +166,7 @@ OVERLAPS: dict[str, dict[str, str]] = {
     },
     **{
         f"{table}.{column}.required": {f"{table}.one_model": "a row without a model's name counts as of another model"}
-        for table in ("claim_scores", "motor_scores", "fairness")
+        for table in ("claim_scores", "motor_scores", "fairness", "claim_monitoring")
         for column in ("model_name", "model_version")
     },
     "claim_features.has_rows": {
@@ -168,5 +176,6 @@ OVERLAPS: dict[str, dict[str, str]] = {
     "fairness.has_rows": {"fairness.one_model": "no rows come from no model, which is not one model"},
     "claim_scores.has_rows": {"claim_scores.one_model": "no rows come from no model, which is not one model"},
     "motor_scores.has_rows": {"motor_scores.one_model": "no rows come from no model, which is not one model"},
+    "claim_monitoring.has_rows": {"claim_monitoring.one_model": "no rows come from no model, which is not one model"},
     "motor_claims.has_rows": {"motor_claims.some_fraud": "an empty table has no fraud, which is less than some"},
 }

@@ -172,10 +172,18 @@ def test_without_a_first_release_what_is_made_from_it_waits_and_says_for_what(
     status, products = run(new_spine(tmp_path, postgres_host, simulated), "--select", "insight")
     assert status == 1
     assert {key: row["status"] for key, row in products.items()} == dict.fromkeys(
-        ("insight/claim_features", "insight/claim_scores"), "blocked"
+        (
+            "insight/claim_features",
+            "insight/claim_groups",
+            "insight/claim_scores",
+            "insight/fairness",
+            "insight/challenger_scores",
+        ),
+        "blocked",
     )
     assert products["insight/claim_scores"]["why"] == (
-        "insight/claim_features has no release (not built yet); claims/outcomes has no release (not built yet)"
+        "insight/claim_features has no release (not built yet); claims/outcomes has no release (not built yet); "
+        "insight/claim_groups has no release (not built yet)"
     )
 
 

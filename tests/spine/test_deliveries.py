@@ -82,14 +82,18 @@ def test_only_what_the_delivery_touches_is_released_again(delivered: Spine) -> N
         "claims/claims": 2,
         "claims/outcomes": 2,
         "identity/persons": 1,
+        "insight/challenger_scores": 2,
         "insight/claim_features": 2,
+        "insight/claim_groups": 2,
         "insight/claim_scores": 2,
+        "insight/fairness": 2,
         "interactions/contacts": 2,
         "interactions/messages": 1,
     }
     assert [str(upstream) for upstream in history.served["insight/claim_scores"].inputs] == [
         "insight/claim_features@2",
         "claims/outcomes@2",
+        "insight/claim_groups@2",
     ]
 
 

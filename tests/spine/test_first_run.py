@@ -17,8 +17,11 @@ PRODUCTS = {
     "claims/claims",
     "claims/outcomes",
     "identity/persons",
+    "insight/challenger_scores",
     "insight/claim_features",
+    "insight/claim_groups",
     "insight/claim_scores",
+    "insight/fairness",
     "interactions/contacts",
     "interactions/messages",
 }
@@ -29,11 +32,14 @@ def test_every_product_is_released_with_what_it_was_made_from(spine: Spine) -> N
     assert set(history.served) == PRODUCTS
     scores = history.served["insight/claim_scores"]
     assert scores.rows == {"claim_scores": CLAIMS}
-    assert [str(upstream) for upstream in scores.inputs] == ["insight/claim_features@1", "claims/outcomes@1"]
+    assert [str(upstream) for upstream in scores.inputs] == [
+        "insight/claim_features@1",
+        "claims/outcomes@1",
+        "insight/claim_groups@1",
+    ]
     features = history.served["insight/claim_features"]
-    assert {upstream.product for upstream in features.inputs} == PRODUCTS - {
-        "insight/claim_features",
-        "insight/claim_scores",
+    assert {upstream.product for upstream in features.inputs} == {
+        product for product in PRODUCTS if not product.startswith("insight/")
     }
     # An upstream release is older than the candidate that read it: one consistent moment.
     assert all(history.served[u.product].commit <= (features.inputs_snapshot or 0) for u in features.inputs)
@@ -100,6 +106,7 @@ def test_the_model_is_in_mlflow_with_the_releases_it_learned_from(spine: Spine) 
     assert {given.dataset.name: given.dataset.digest for given in run.inputs.dataset_inputs} == {
         "insight/claim_features": "release-1",
         "claims/outcomes": "release-1",
+        "insight/claim_groups": "release-1",
     }
     assert 0.5 < run.data.metrics["test_auc"] < 1
     scores = mesh.history().served["insight/claim_scores"]
@@ -127,7 +134,7 @@ def test_the_command_line_shows_what_is_there(spine: Spine) -> None:
     listed = json.loads(spine.command("products", "--json").stdout)
     assert {row["product"]: row["release"] for row in listed} == dict.fromkeys(PRODUCTS, 1)
     shown = json.loads(spine.command("product", "insight/claim_scores", "--json").stdout)
-    assert shown["upstream_releases"] == ["insight/claim_features@1", "claims/outcomes@1"]
+    assert shown["upstream_releases"] == ["insight/claim_features@1", "claims/outcomes@1", "insight/claim_groups@1"]
     assert [row["release"] for row in shown["releases"]] == [1]
     rows = spine.command(
         "sql", "select count(*) as n from claims.claims_v1", "--at", "insight/claim_scores@1", "--format", "csv"

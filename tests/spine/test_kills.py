@@ -25,8 +25,10 @@ CHAIN = (
     "build.recorded@claims/outcomes",
     "publish.sealed@interactions/contacts",
     "train.trained@insight/claim_scores",
+    "model.recorded@insight.claim_fraud",
     "train.registered@insight/claim_scores",
     "score.scored@insight/claim_scores",
+    "derive.made@insight/challenger_scores",
 )
 # Once more for a second release, with the first one served: from the last kill on nothing is left to do.
 SECOND = ("publish.before_commit@claims/claims", "publish.committed@claims/claims")
@@ -131,6 +133,10 @@ def subjects() -> list[str]:
     for step in STEPS:
         if step.startswith(("train.", "score.")):
             names.append(f"{step}@insight/claim_scores")
+        elif step.startswith("model."):
+            names.append(f"{step}@insight.claim_fraud")
+        elif step.startswith("derive."):
+            names += [f"{step}@insight/challenger_scores", f"{step}@insight/fairness"]
         elif step != "ingest.loaded":
             names += [f"{step}@{product}" for product in sorted(PRODUCTS)]
     return names

@@ -165,8 +165,11 @@ def ledger(postgres_host: str, tmp_path_factory: pytest.TempPathFactory) -> Ledg
 
 
 @pytest.fixture
-def context(tmp_path: Path, store: str, ledger: Ledger, request: pytest.FixtureRequest) -> TrainingContext:
-    """A context with a home and a domain of its own."""
+def context(
+    tmp_path: Path, store: str, ledger: Ledger, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> TrainingContext:
+    """A context with a home and a domain of its own; the machines of its mesh share one key."""
+    monkeypatch.setenv("MESH_TOKEN_KEY", "the key that all machines of the tests share")
     name = "".join(letter for letter in request.node.name if letter.isalnum())[:60]
     return TrainingContext(
         domain=name,
@@ -189,14 +192,29 @@ def trained(labelled: pa.Table, everybody: pa.Table) -> TrainedModel:
     return train(DEFINITION, labelled, place, population=everybody)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def trained_for(trained: TrainedModel) -> Callable[[TrainingContext], TrainedModel]:
     """The session's model under another domain's name."""
     from mesh.model.bundle import LoadedModel, bundle_sha256
 
-    def build(context: TrainingContext, **changes: Any) -> TrainedModel:
-        card = replace(trained.model.card, name=f"{context.domain}.risk", **changes)
-        text = trained.model.model_text
-        return replace(trained, model=LoadedModel(card, text, bundle_sha256(card, text)))
+    def build(context: TrainingContext, of: TrainedModel = trained, **changes: Any) -> TrainedModel:
+        card = replace(of.model.card, name=f"{context.domain}.risk", **changes)
+        text = of.model.model_text
+        return replace(of, model=LoadedModel(card, text, bundle_sha256(card, text)))
 
     return build
+
+
+@pytest.fixture(scope="session")
+def weak(labelled: pa.Table, everybody: pa.Table) -> TrainedModel:
+    """A model that was given neither of the two columns that tell anything."""
+    blind = replace(DEFINITION, exclude={**DEFINITION.exclude, "amount": "kept from it", "kind": "kept from it"})
+    place = TrainingContext("insight", {}, {}, "0123abc", "run-1", "", "f" * 64, Path("unused"))
+    return train(blind, labelled, place, population=everybody)
+
+
+@pytest.fixture(scope="session")
+def other(labelled: pa.Table, everybody: pa.Table) -> TrainedModel:
+    """A model about as good as the session's."""
+    place = TrainingContext("insight", {}, {}, "0123abc", "run-1", "", "f" * 64, Path("unused"))
+    return train(replace(DEFINITION, seed=8), labelled, place, population=everybody)

@@ -7,6 +7,7 @@ import pytest
 
 from mesh.errors import ProjectError
 from mesh.model import ChosenBy, Costs, Groups, Label, ModelDefinition, Search, Split, load_definition
+from mesh.model.gates import STAND_IN
 
 TEXT = """\
 model: claim_fraud
@@ -222,6 +223,56 @@ def test_a_wrong_field_is_refused_with_its_line(
     assert (caught.value.line, caught.value.field) == (line, field)
     assert words in str(caught.value)
     assert str(caught.value).startswith(f"{tmp_path / 'model.yaml'}:{line}: {field}: ")
+
+
+GATES = """\
+gates:
+  not_worse: [auc]
+  most: {ece: 0.02}
+  least:
+    recall_at_capacity: 0.5
+  groups: {flag_rate_ratio: [0.8, 1.25], recall_gap: 0.05}
+"""
+
+
+def test_gates_that_are_named_bind_and_stand_ins_fill_what_is_not(tmp_path: Path) -> None:
+    found = load_definition(write(tmp_path, TEXT + GATES)).gates
+    assert [(gate.name, gate.low, gate.high, gate.named) for gate in found] == [
+        ("not_worse.auc", None, None, True),
+        ("most.ece", None, 0.02, True),
+        ("most.megabytes", None, 64.0, False),
+        ("most.row_microseconds", None, 50_000.0, False),
+        ("least.recall_at_capacity", 0.5, None, True),
+        ("groups.flag_rate_ratio", 0.8, 1.25, True),
+        ("groups.recall_gap", None, 0.05, True),
+        ("groups.false_positive_gap", None, 0.1, False),
+    ]
+    assert load_definition(write(tmp_path, TEXT)).gates == STAND_IN
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "field", "words"),
+    [
+        ("  not_worse: [auc]", "  not_worse: [aux]", 26, "gates.not_worse", "average_precision"),
+        ("  not_worse: [auc]", "  not_worse: []", 26, "gates.not_worse", "is not a list of figures"),
+        ("  not_worse: [auc]", "  not_worse: [auc, auc]", 26, "gates.not_worse", "twice"),
+        ("  not_worse: [auc]", "  not_wors: [auc]", 26, "gates.not_wors", "did you mean not_worse?"),
+        ("{ece: 0.02}", "{ece: -0.02}", 27, "gates.most.ece", "a number from 0"),
+        ("{ece: 0.02}", "{auc: 0.02}", 27, "gates.most.auc", "row_microseconds"),
+        ("    recall_at_capacity: 0.5", "    recall_at_capacity: much", 29, "gates.least.recall_at_capacity", "number"),
+        ("[0.8, 1.25]", "[1.1, 1.25]", 30, "gates.groups.flag_rate_ratio", "does not hold 1"),
+        ("[0.8, 1.25]", "0.8", 30, "gates.groups.flag_rate_ratio", "two numbers"),
+        ("recall_gap", "recall_gab", 30, "gates.groups.recall_gab", "did you mean recall_gap?"),
+    ],
+)
+def test_a_wrong_gate_is_refused_with_its_line(
+    tmp_path: Path, old: str, new: str, line: int, field: str, words: str
+) -> None:
+    assert old in GATES
+    with pytest.raises(ProjectError) as caught:
+        load_definition(write(tmp_path, TEXT + GATES.replace(old, new)))
+    assert (caught.value.line, caught.value.field) == (line, field)
+    assert words in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["- a\n", "a: [\n", "model: a\nmodel: b\n", "", "\x00"])

@@ -9,9 +9,11 @@ import pytest
 from mesh.errors import ModelError
 from mesh.model import TrainedModel, score
 from mesh.model.bundle import LoadedModel
+from mesh.model.compiled import compile_trees
 from mesh.model.contributions import Forest
 from mesh.model.encoding import encode
 from mesh.model.engine import lightgbm
+from mesh.model.trees import read_trees
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +132,12 @@ def test_contributions_are_those_of_lightgbm(leaves: int, depth: int) -> None:
     matrix[:50, 4] = np.nan
     matrix[:50, 0] = 99
     expected = np.asarray(booster.predict(matrix, pred_contrib=True))[:, :-1]
-    np.testing.assert_allclose(Forest(booster).contributions(matrix), expected, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(
+        Forest(compile_trees(read_trees(booster.model_to_string()), 6)).contributions(matrix),
+        expected,
+        rtol=0,
+        atol=1e-12,
+    )
 
 
 def test_no_rows_give_no_scores(trained: TrainedModel, everybody: pa.Table, scores: pa.Table) -> None:
