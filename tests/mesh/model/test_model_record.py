@@ -71,8 +71,8 @@ def fair(postgres_host: str, tmp_path_factory: pytest.TempPathFactory) -> Fair:
     features, findings = cases(ROWS, seed=seed)
     findings = findings.append_column("chosen", pa.array(rng.choice(["risk", "random"], len(findings), p=(0.7, 0.3))))
     keys = features.column("case_id").to_pylist()
-    # Nothing but this ties the score to a group: high amounts, which the model learns, are women's more often.
-    female = rng.random(ROWS) < np.where(features.column("amount").to_numpy() > 250, 0.65, 0.45)
+    # Nothing but this ties the score to a group: high amounts, which the model learns, are nearly all women's.
+    female = rng.random(ROWS) < np.where(features.column("amount").to_numpy() > 250, 0.9, 0.3)
     sex = np.where(rng.random(ROWS) < 0.01, None, np.where(female, "female", "male"))  # type: ignore[arg-type]
     groups = pa.table({"case_id": keys[:-500], "sex": sex[:-500], "region": rng.choice(["n", "s"], ROWS - 500)})
     more = {
