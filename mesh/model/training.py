@@ -25,7 +25,7 @@ from mesh.model.frame import ABOUT, LABEL, VALUE
 from mesh.model.lateness import Lateness, put_aside
 from mesh.model.leakage import refuse_leaks, single_aucs
 from mesh.model.logistic_fit import fit_logistic
-from mesh.model.metrics import RESAMPLES, Metric, evaluate
+from mesh.model.metrics import POPULATION, RESAMPLES, Metric, evaluate
 from mesh.model.report import ColumnReport, column_reports
 from mesh.model.sampling import EVERYBODY, REVIEWED, Sample, Weights, weigh
 from mesh.model.search import SearchResult, search
@@ -40,9 +40,6 @@ if TYPE_CHECKING:
     from mesh.model.groups import Fairness
 
     Floats = npt.NDArray[np.float64]
-
-POPULATION = "population_"
-"""Prefix of a figure that speaks for all rows and not only for those that were reviewed."""
 
 
 @dataclass(frozen=True)

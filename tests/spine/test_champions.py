@@ -105,6 +105,8 @@ def test_a_model_from_its_first_gate_to_its_retirement(postgres_host: str, tmp_p
         SHADOW: ("released", 3, "desk/scores is built anew"),
     }
     assert shadow(made) == [("1", "2", 1200)]
+    told = made.say("rollback", "desk/risk", "--to", "1", "--why", "complaints", status=2)
+    assert "desk/risk is a model. Its versions are rolled back by: mesh model rollback desk/risk" in told
     seen = Seen()
     assert watched(made, seen) == "All products are up to date."
     made.say("model", "rollback", "desk/risk", "--why", "complaints")
