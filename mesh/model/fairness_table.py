@@ -14,10 +14,12 @@ from mesh.model.definition import ModelDefinition
 from mesh.model.derived import Made, Making
 from mesh.model.fairness import GroupFigure, group_figures
 from mesh.model.fairness_report import told
-from mesh.model.frame import label_query, quote
+from mesh.model.frame import at_random_sql, label_query, quote
 from mesh.model.groups import KEY, read_groups
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pyarrow as pa
 
 VERSION = "model_version"
@@ -49,6 +51,7 @@ def make_fairness(making: Making) -> Made:
         rows.column("flagged").to_numpy(),
         rows.select(list(definition.groups.columns)),
         truth=rows.column("truth").to_numpy(),
+        weight=_weights(rows),
         days=rows.column("days").to_numpy(),
         least_rows=definition.groups.least_rows,
     )
@@ -88,26 +91,30 @@ def _learned_to(making: Making, name: str, version: str) -> tuple[str, ...]:
 
 
 def _sql(making: Making, definition: ModelDefinition, moments: int) -> str:
-    """One row per score: `flagged`, `truth` and `days` (NaN where there is none), and the groups."""
+    """One row per score: `flagged`, `truth` and `days` (NaN where there is none), how it was chosen, and the groups."""
     label, relation_for = definition.label, making.relation_for
     given = relation_for(definition.input)
     time, key = f"i.{quote(definition.time)}", quote(definition.key)
     described = making.con.execute(f"describe select {quote(definition.time)} from {given}").fetchall()
     kind = str(described[0][1])
-    days, decided = "cast('nan' as double)", "select null as _decided_key, null as decided_at where false"
+    days, first = "cast('nan' as double)", "null"
     if label.known_at and kind.startswith(TIMES):
-        decided = f"""
-            select cast({quote(label.key)} as varchar) as _decided_key,
-                min(cast({quote(label.known_at)} as timestamp)) as decided_at
-            from {relation_for(label.product or definition.input)} group by all"""
+        first = f"min(cast({quote(label.known_at)} as timestamp))"
         days = f"coalesce(date_diff('second', cast({time} as timestamp), d.decided_at) / 86400.0, 'nan')"
+    otherwise = f"bool_and(not {at_random_sql(definition)})" if label.chosen_by else "null"
+    decided = f"""
+        select cast({quote(label.key)} as varchar) as _decided_key, {first} as decided_at, {otherwise} as otherwise
+        from {relation_for(label.product or definition.input)} group by all"""
     unseen = " and ".join(f"{time} > cast($learned_{place} as {kind})" for place in range(moments))
     listed = ", ".join(f"g.{quote(column)}" for column in (definition.groups.columns if definition.groups else ()))
     return f"""
         with labels as ({label_query(definition, relation_for)}), decided as ({decided})
         select
             s.flagged,
+            {unseen} as later,
             case when {unseen} then coalesce(cast(l._label as double), 'nan') else 'nan' end as truth,
+            coalesce({unseen} and l._label_random, false) as drawn,
+            coalesce({unseen} and d.otherwise, false) as otherwise,
             cast({days} as double) as days,
             {listed}
         from {relation_for(definition.output)} as s
@@ -117,6 +124,17 @@ def _sql(making: Making, definition: ModelDefinition, moments: int) -> str:
         left join _groups as g on g.{KEY} = cast(s.{key} as varchar)
         order by s.{key}
     """
+
+
+def _weights(rows: pa.Table) -> npt.NDArray[np.float64]:
+    """What a reviewed row counts for: one drawn at random for its share of those that nothing else chose."""
+    import numpy as np
+
+    later, drawn, otherwise = (np.asarray(rows.column(name).to_numpy()) for name in ("later", "drawn", "otherwise"))
+    drawn = drawn & ~np.isnan(rows.column("truth").to_numpy())
+    if not drawn.any():
+        return np.ones(rows.num_rows)
+    return np.where(drawn, max((later.sum() - otherwise.sum()) / drawn.sum(), 1.0), 1.0)
 
 
 def _table(figures: tuple[GroupFigure, ...], least: int, name: str, version: str) -> pa.Table:

@@ -69,7 +69,7 @@ def training_frame(
         select {", ".join(listed)}
         from {relation_for(definition.input)} as i
         join labels as l on cast(i.{quote(definition.key)} as varchar) = l._label_key
-        where {_happened(con, definition, relation_for, as_of)}
+        where {happened(con, definition, relation_for, as_of)}
         order by i.{quote(definition.time)}, i.{quote(definition.key)}
     """
     table = read_query(con, sql, as_of)
@@ -100,7 +100,7 @@ def population_frame(
     if label.chosen_by:
         listed.append(f"coalesce(c._chosen_otherwise, false) as {quote(CHOSEN)}")
     relation = relation_for(label.product or definition.input)
-    otherwise = f"bool_and(not {_at_random(definition)})" if label.chosen_by else "null"
+    otherwise = f"bool_and(not {at_random_sql(definition)})" if label.chosen_by else "null"
     sql = f"""
         with labels as ({label_query(definition, relation_for)}),
         chosen as (
@@ -112,7 +112,7 @@ def population_frame(
         from {relation_for(definition.input)} as i
         left join chosen as c on cast(i.{quote(definition.key)} as varchar) = c._chosen_key
         left join labels as l on cast(i.{quote(definition.key)} as varchar) = l._label_key
-        where {_happened(con, definition, relation_for, as_of)}
+        where {happened(con, definition, relation_for, as_of)}
         order by i.{quote(definition.time)}, i.{quote(definition.key)}
     """
     table = read_query(con, sql, as_of)
@@ -204,7 +204,9 @@ _TYPES = (*_NUMBERS, "BOOLEAN", "VARCHAR", "ENUM")
 
 
 def label_query(definition: ModelDefinition, relation_for: RelationFor) -> str:
-    """One row per key with a known label: `_label_key` as text, `_label` 1 or 0. Its parameter `$as_of` may be null."""
+    """One row per key with a known label: `_label_key` as text, `_label` 1 or 0, since when it is known, whether it was
+    chosen at random. Its parameter `$as_of` may be null.
+    """
     label = definition.label
     relation = relation_for(label.product or definition.input)
     column, key = f"cast({quote(label.column)} as varchar)", f"cast({quote(label.key)} as varchar)"
@@ -212,7 +214,7 @@ def label_query(definition: ModelDefinition, relation_for: RelationFor) -> str:
     known = f"cast({quote(label.known_at)} as timestamp)" if label.known_at else "null"
     seen = f"and {known} <= coalesce(cast($as_of as timestamp), {known})" if label.known_at else ""
     # A row that was ever drawn at random was drawn, whatever else led to it.
-    drawn = f"bool_or({_at_random(definition)}) over (partition by {key})" if label.chosen_by else "null"
+    drawn = f"bool_or({at_random_sql(definition)}) over (partition by {key})" if label.chosen_by else "null"
     # Without a time of knowledge, or at the same instant, a positive label outranks a negative one.
     return f"""
         select {key} as _label_key, cast({column} in ({positive}) as tinyint) as _label, {known} as _label_known,
@@ -225,13 +227,14 @@ def label_query(definition: ModelDefinition, relation_for: RelationFor) -> str:
     """
 
 
-def _at_random(definition: ModelDefinition) -> str:
+def at_random_sql(definition: ModelDefinition) -> str:
+    """The condition that a row of the label product was chosen at random."""
     chosen = definition.label.chosen_by
     assert chosen is not None
     return f"coalesce(cast({quote(chosen.column)} as varchar) in ({_listed(chosen.random)}), false)"
 
 
-def _happened(
+def happened(
     con: duckdb.DuckDBPyConnection, definition: ModelDefinition, relation_for: RelationFor, as_of: datetime | None
 ) -> str:
     """The condition that a row of the input had happened."""

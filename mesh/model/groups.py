@@ -12,8 +12,9 @@ from mesh.errors import ModelError
 from mesh.model.definition import ModelDefinition
 from mesh.model.encoding import encode
 from mesh.model.fairness import GroupFigure, group_figures
-from mesh.model.frame import RelationFor, quote
+from mesh.model.frame import AT_RANDOM, RelationFor, quote
 from mesh.model.proxies import Proxy, proxies
+from mesh.model.split import TEST
 
 if TYPE_CHECKING:
     import duckdb
@@ -68,6 +69,8 @@ def measure(
 ) -> Fairness:
     """The figures of a fresh model: whom it would flag among all rows, and how right it is on the later labelled ones.
 
+    Where rows were drawn at random for review, each counts for those that nobody chose (see `mesh.model.sampling`).
+
     Args:
         population: every row (see `scoring_frame`); a row that `groups` does not know is in no known group.
         groups: see `read_groups`.
@@ -83,9 +86,13 @@ def measure(
     told = groups_of(groups, population.column(definition.key))
     keys = pc.cast(population.column(definition.key), pa.string()).combine_chunks()
     later = pc.cast(trained.test_rows.column(definition.key), pa.string())
-    truth = np.full(population.num_rows, np.nan)
-    truth[np.asarray(pc.index_in(later, value_set=keys))] = trained.test_truth
-    figures = group_figures(card.bands.flagged(margins), told, truth=truth, least_rows=least)
+    places = np.asarray(pc.index_in(later, value_set=keys))
+    truth, weight = np.full(population.num_rows, np.nan), np.ones(population.num_rows)
+    truth[places] = trained.test_truth
+    if TEST in trained.samples:
+        drawn = np.asarray(trained.test_rows.column(AT_RANDOM).to_numpy(), dtype=bool)
+        weight[places] = np.where(drawn, trained.samples[TEST].weight, 1.0)
+    figures = group_figures(card.bands.flagged(margins), told, truth=truth, weight=weight, least_rows=least)
     return Fairness(figures, proxies(card.features, matrix, margins, told, least))
 
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mesh.model.context import ContractRef, TrainingContext
-from mesh.model.definition import ModelDefinition
+from mesh.model.definition import LOGISTIC, ModelDefinition
+from mesh.model.evidence import label_facts
 from mesh.model.fairness_report import figure_table, told
 from mesh.model.proxies import strongest
 
@@ -51,6 +52,8 @@ def model_card(
         f"Positive: `{definition.label.column}` is {' or '.join(definition.label.positive)}. The parts follow one "
         "another in time; the test part was never seen. Rows that nobody looked at are in none of them.",
         "",
+        *(f"- {name.replace('_', ' ')}: {fact}" for name, fact in label_facts(trained).items()),
+        "",
         "## Figures",
         "",
         "| figure | test | 95 % | validation |",
@@ -62,7 +65,7 @@ def model_card(
         shown = f"{metric.value:,.0f}" if name in ("n", "positives") else f"{metric.value:.3f}"
         beside = "" if other is None else f"{other.value:,.0f}" if name in ("n", "positives") else f"{other.value:.3f}"
         lines.append(f"| {name.replace('_', ' ')} | {shown} | {interval} | {beside} |")
-    lines += ["", "## Features", "", f"{len(card.features)} features; the strongest by share of gain:", ""]
+    lines += ["", "## Features", "", f"{len(card.features)} features; the strongest:", ""]
     ranked = sorted(trained.importance.items(), key=lambda item: (-item[1], item[0]))[:MOST]
     lines += [f"- {name} {share:.1%}" for name, share in ranked]
     left_out = [f"{name}: {why}" for name, why in definition.exclude.items()]
@@ -73,12 +76,17 @@ def model_card(
     lines += [
         "## To repeat it",
         "",
-        f"- algorithm {definition.algorithm}, seed {definition.seed}, {trained.trees} trees",
+        f"- algorithm {definition.algorithm}, seed {definition.seed}, {size_of(trained)}",
         f"- definition {definition.digest}",
         f"- code {context.code_revision}",
         f"- bundle {trained.model.sha256}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def size_of(trained: TrainedModel) -> str:
+    """`120 trees`, or the coefficients of a logistic regression."""
+    return f"{trained.trees} {'coefficients' if trained.model.card.algorithm == LOGISTIC else 'trees'}"
 
 
 def _groups(trained: TrainedModel, definition: ModelDefinition) -> list[str]:

@@ -18,7 +18,7 @@ LEAST_ROWS = 10
 
 
 def write_plots(folder: Path, trained: TrainedModel, capacity: float) -> None:
-    """Write each picture as PNG into a new folder: curves, calibration, gain, importance, contributions, drift."""
+    """Write `precision_recall`, `roc`, `calibration`, `gain`, `importance`, `shap`, `drift` as PNG in a new folder."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -19,6 +19,7 @@ from mesh.model.definition import ModelDefinition
 from mesh.model.fairness import HIGHER, LOWER
 from mesh.model.fairness_report import told
 from mesh.model.metrics import Metric
+from mesh.model.model_card import size_of
 from mesh.model.proxies import strongest
 from mesh.model.split import TEST
 from mesh.model.training import TrainedModel
@@ -183,10 +184,10 @@ def _columns(table: Table) -> list[str]:
 def _model(trained: TrainedModel, definition: ModelDefinition, context: TrainingContext) -> list[str]:
     card = trained.model.card
     left_out = [f"{name} ({why.rstrip('.')})" for name, why in definition.exclude.items()]
-    chosen = ", ".join(f"{name} {value}" for name, value in sorted(definition.parameters.items()))
+    chosen = ", ".join(f"{name} {value}" for name, value in sorted(trained.parameters.items()))
     return [
         f"{card.name}, bundle {trained.model.sha256}",
-        f"Algorithm: {definition.algorithm}, {trained.trees} trees, seed {definition.seed}",
+        f"Algorithm: {definition.algorithm}, {size_of(trained)}, seed {definition.seed}",
         f"Parameters: {chosen}" if chosen else "",
         f"{len(card.features)} features: {', '.join(feature.name for feature in card.features)}",
         f"Left out: {'; '.join(left_out)}" if left_out else "",
@@ -196,8 +197,12 @@ def _model(trained: TrainedModel, definition: ModelDefinition, context: Training
 
 def _figures(trained: TrainedModel) -> list[str]:
     part, test = trained.parts[TEST], trained.metrics[TEST]
+    speaks = [
+        f"figures {prefix.rstrip('_') or 'without a prefix'}: of {who}" for prefix, who in trained.speaks_for.items()
+    ]
     return [
         f"{part.rows:,} later reviewed rows, {part.positives:,} of them positive, {part.first} to {part.last}",
+        *(speaks if len(speaks) > 1 else ()),
         *(metric_line(name, test[name]) for name in HEADLINE if name in test),
         *(metric_line(name, one) for name, one in test.items() if name not in (*HEADLINE, "n", "positives")),
     ]

@@ -28,7 +28,7 @@ from mesh.model.logistic_fit import fit_logistic
 from mesh.model.metrics import POPULATION, RESAMPLES, Metric, evaluate
 from mesh.model.report import ColumnReport, column_reports
 from mesh.model.sampling import EVERYBODY, REVIEWED, Sample, Weights, weigh
-from mesh.model.search import SearchResult, search
+from mesh.model.search import SearchResult, parameters_with, search
 from mesh.model.selection import Selection, all_used, select
 from mesh.model.split import TEST, TRAIN, VALIDATION, Part, Rows, split_rows
 
@@ -115,7 +115,7 @@ def train(
         head = slice(0, tail.start)
         weight = None if learning is None else learning[head]
         looked = search(definition, features, matrix[head], truth[head], weight, threads=context.threads)
-        given |= looked.parameters
+        given = parameters_with(definition, looked.parameters)
     learned = _learn(definition, given, features, matrix, truth, learning, tail, context.threads)
     tail_weights = None if learning is None else learning[tail]
     calibration = fit_calibration(learned.held_out, truth[tail], tail_weights)

@@ -20,7 +20,7 @@ from mesh.model.words import load_words, words_path
 from tests.conftest import ROOT
 from tests.model_desk import MODEL, Desk, cases, contract_text, desk
 
-ROWS = 6000
+ROWS = 4000
 GROUPS = [
     ("case_id", "VARCHAR", "internal, primaryKey: true"),
     ("sex", "VARCHAR", "restricted"),
@@ -69,18 +69,21 @@ def fair(postgres_host: str, tmp_path_factory: pytest.TempPathFactory) -> Fair:
     seed = secrets.randbits(32)
     rng = np.random.default_rng(seed)
     features, findings = cases(ROWS, seed=seed)
+    findings = findings.append_column("chosen", pa.array(rng.choice(["risk", "random"], len(findings), p=(0.7, 0.3))))
     keys = features.column("case_id").to_pylist()
-    # Nothing but this ties the score to a group: high amounts, which the model learns, are women's more often.
-    female = rng.random(ROWS) < np.where(features.column("amount").to_numpy() > 250, 0.65, 0.45)
+    # Nothing but this ties the score to a group: high amounts, which the model learns, are nearly all women's.
+    female = rng.random(ROWS) < np.where(features.column("amount").to_numpy() > 250, 0.9, 0.3)
     sex = np.where(rng.random(ROWS) < 0.01, None, np.where(female, "female", "male"))  # type: ignore[arg-type]
     groups = pa.table({"case_id": keys[:-500], "sex": sex[:-500], "region": rng.choice(["n", "s"], ROWS - 500)})
     more = {
         "contracts/cases/groups.yaml": contract_text("cases/groups", GROUPS),
+        "contracts/cases/findings.yaml": "      - {name: chosen, logicalType: string, physicalType: VARCHAR, "
+        "classification: internal}\n",
         "contracts/desk/fairness.yaml": contract_text("desk/fairness", FAIRNESS),
         "data_products/cases/domain.yaml": "  - {name: groups, version: 1.0.0, contractId: cases-groups}\n",
         "data_products/desk/records/risk.yaml": WORDS,
     }
-    model = MODEL + (
+    model = MODEL.replace("decided_at}", "decided_at, chosen_by: {column: chosen, random: [random]}}") + (
         "groups: {product: cases/groups, columns: [sex, region], least_rows: 40}\noutputs: {fairness: desk/fairness}\n"
     )
     made = desk(tmp_path_factory.mktemp("fair"), postgres_host, model=model, more=more)
@@ -125,6 +128,26 @@ def test_what_needs_a_truth_is_told_of_rows_the_model_did_not_learn_from(fair: F
     ).fetchone()
     assert samples is not None
     assert abs(samples[0] - later) <= 7.5, "three groups, each to the nearest 5"
+
+
+def test_a_case_drawn_at_random_counts_for_those_that_nothing_else_chose(fair: Fair) -> None:
+    """As a share of all cases, not of those that somebody had reasons to look at."""
+    reader = fair.desk.mesh.reader()
+    _, learned_to = Registry.opened(fair.desk.mesh).standing("desk.risk").registration(1).evidence["learned_to"]
+    [(expected, told)] = reader.execute(
+        """with later as (
+            select s.flagged, f.finding, f.chosen, g.sex from desk.scores_v1 s
+            left join cases.findings_v1 f on f."case" = s.case_id left join cases.groups_v1 g on g.case_id = s.case_id
+            where s.at > cast(? as timestamp)),
+        weighed as (select *, case chosen when 'random' then
+            (select (count(*) - count(*) filter (chosen = 'risk')) / count(*) filter (chosen = 'random') from later)
+            else 1 end as weight from later)
+        select sum(weight) filter (flagged) / sum(weight), (select value from desk.fairness_v1
+            where group_name = 'male' and figure = 'false_positive_rate')
+        from weighed where sex = 'male' and finding = 'fine'""",
+        [learned_to],
+    ).fetchall()
+    assert told == pytest.approx(expected, abs=1e-4)
 
 
 def test_a_run_keeps_card_record_fairness_and_pictures(fair: Fair, tmp_path: Path) -> None:

@@ -62,7 +62,8 @@ def test_a_registered_model_is_tracked_whole(
     assert {"train_auc", "validation_auc", "test_n", "test_positives"} <= set(figures)
     assert run.data.params.items() >= {"capacity": "0.22", "num_leaves": "15", "excluded": "answer, note"}.items()
     assert {item.path for item in client.list_artifacts(done.run_id, "plots")} == {
-        f"plots/{name}.png" for name in ("precision_recall", "roc", "calibration", "gain", "importance")
+        f"plots/{name}.png"
+        for name in ("precision_recall", "roc", "calibration", "gain", "importance", "shap", "drift")
     }
     assert [item.path for item in client.list_artifacts(done.run_id, "definition")] == ["definition/risk.yaml"]
     assert client.get_model_version(done.name, "1").tags.items() >= {"mesh.fingerprint": "f" * 64}.items()
