@@ -14,7 +14,6 @@ from mesh.lineage import ColumnSource
 from tests.mesh.lineage.openlineage_schema import wrong_with
 from tests.spine.conftest import Spine
 
-
 WHOLE = {"insight/fairness", "insight/claim_monitoring"}
 """Figures over all rows: no column of theirs comes from some columns and not from others."""
 
