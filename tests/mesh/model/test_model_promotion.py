@@ -298,6 +298,8 @@ def test_challengers_score_the_same_rows_beside_the_champion(
     con.register("champion_scores", scored)
     made = maker("challengers")(making(con, definition, context))
     assert made.scored_by == tuple((number, registry.load(name, number).sha256) for number in (2, 1))
+    used = {feature.name for number in (1, 2) for feature in registry.load(name, number).card.features}
+    assert {(one.table, one.column) for one in made.lineage["score"]} == {("insight/features", one) for one in used}
     assert made.details == {"model_name": name, "challengers": "2, 1", "left_out": {}, "not_in_shadow": 0}
     table = made.table.sort_by([("model_version", "ascending"), ("case_id", "ascending")])
     assert table.num_rows == 2 * everybody.num_rows
