@@ -15,6 +15,8 @@ from tests.spine.conftest import Spine, new_spine
 
 LATER = "2021-06-0{day}T10:00:00"
 
+pytestmark = pytest.mark.timeout(900)
+
 
 @pytest.fixture(scope="module")
 def delivered(simulated: Path, postgres_host: str, tmp_path_factory: pytest.TempPathFactory) -> Spine:
