@@ -58,6 +58,7 @@ bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks.spine
 	$(BIN)/python -m benchmarks.real_claims
 	$(BIN)/python -m benchmarks.contracts
+	$(BIN)/python -m benchmarks.insight
 
 clean:
 	-$(MESH) down

@@ -110,6 +110,7 @@ def rollback(
     if not why.strip():
         raise UsageError("--why is empty: a rollback needs a reason that others can read later.")
     mesh = open_mesh()
+    _refuse_a_model(mesh, key)
     mesh.project.product(key)
     with mesh.writer() as connection:
         done = go_back(connection, mesh.postgres, key, to, why=why, author=getpass.getuser())
@@ -124,6 +125,15 @@ def rollback(
     users = mesh.project.downstream(key)
     if users:
         console.print(f"Made from it: {', '.join(users)}. `mesh run` builds them anew from this release.")
+
+
+def _refuse_a_model(mesh: Mesh, key: str) -> None:
+    from dagster_project.plan import definitions
+    from mesh.errors import UsageError
+
+    domain, _, name = key.partition("/")
+    if key not in mesh.project.products and name in {found.model for found in definitions(mesh, domain)}:
+        raise UsageError(f"{key} is a model. Its versions are rolled back by: mesh model rollback {key} --why REASON")
 
 
 def _notify(mesh: Mesh) -> None:

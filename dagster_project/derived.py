@@ -8,7 +8,7 @@ import dagster as dg
 import duckdb
 import pyarrow
 
-from dagster_project import plan
+from dagster_project import lineage, plan
 from dagster_project.candidate import Engine, finish
 from dagster_project.guard import values_kept_out
 from dagster_project.keys import candidate_key, model_key, owners
@@ -17,15 +17,12 @@ from dagster_project.resources import MeshResource
 from mesh.errors import ModelError
 from mesh.failpoints import reached
 from mesh.lake import LAKE, create_schema, current_snapshot
-from mesh.lineage import ColumnLineage
 from mesh.model import Made, Making, ModelDefinition, TrainingContext, maker, prepare_tracking
 from mesh.project import Product
 from mesh.session import Mesh
 
 CHARTS = "monitoring"
 """The folder of the run's artefacts in which the pictures are."""
-
-NOT_TRACED = "worked out by the platform from the product's inputs as a whole"
 
 
 def derived_asset(product: Product, definition: ModelDefinition, role: str) -> dg.AssetsDefinition:
@@ -53,7 +50,7 @@ def derived_asset(product: Product, definition: ModelDefinition, role: str) -> d
                 made = maker(role)(_making(opened, connection, product, definition, around, at))
                 reached("derive.made", product.key)
                 _write(connection, product, made.table)
-                came = tuple(ColumnLineage(column.name, (), NOT_TRACED) for column in table.columns)
+                came = lineage.of_made([column.name for column in table.columns], made.lineage, relations(opened))
                 details = {"engine": "model", "role": role, **made.details}
                 engine = Engine(context.run.run_id, time.perf_counter() - started, details, {table.name: came})
                 made_from = plan.inputs(opened, connection, product, at, scored_by=made.scored_by)

@@ -8,18 +8,21 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from dagster_project import dbt
-from mesh.lake import LAKE
+from mesh.lake import INPUTS, LAKE
 from mesh.lineage import ColumnLineage, ColumnSource, Lineage, Tracer
+from mesh.model import RelationFor
 from mesh.project import Product
 from mesh.session import Mesh
 
 NOT_COMPILED = "its compiled SQL is not at hand"
+AS_A_WHOLE = "worked out by the platform from the product's inputs as a whole"
 
 
 def of_dbt(
@@ -65,6 +68,24 @@ def of_scores(product: Product, scored: Iterable[str], features: Sequence[str], 
         return ColumnLineage(column, (ColumnSource(relation, column),) if column in there else ())
 
     return {table.name: tuple(lineage(column.name) for column in table.columns)}
+
+
+def of_made(columns: Iterable[str], told: Mapping[str, tuple[ColumnSource, ...]], relation_for: RelationFor) -> Lineage:
+    """The lineage of a product that a maker made.
+
+    Args:
+        told: what the maker says of columns, by product instead of view.
+    """
+
+    def lineage(column: str) -> ColumnLineage:
+        if column not in told:
+            return ColumnLineage(column, (), AS_A_WHOLE)
+        return ColumnLineage(
+            column,
+            tuple(replace(one, table=relation_for(one.table).removeprefix(f"{INPUTS}.")) for one in told[column]),
+        )
+
+    return tuple(lineage(column) for column in columns)
 
 
 def _compiled(mesh: Mesh, manifest: Mapping[str, Any], models: Iterable[str]) -> dict[str, str]:

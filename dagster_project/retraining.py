@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mesh.errors import ModelError
 from mesh.model import Ledger, ModelDefinition, TrainingContext, champion, learned_from, registered_name
 from mesh.model.definition import MONITORING
 from mesh.model.watching import BREACH
@@ -46,7 +47,11 @@ def decide(mesh: Mesh, definition: ModelDefinition, around: TrainingContext, at:
         return Decision(True, "there is no champion", before)
     kept = str(standing.registration(standing.champion).evidence.get("fingerprint", ""))
     breach = open_breach(mesh.history().at(at), definition, str(standing.champion))
-    if champion(definition, around).card.definition != definition.digest:
+    try:
+        learned_by = champion(definition, around).card.definition
+    except ModelError as error:
+        return Decision(True, f"the champion cannot be loaded: {error}", before, kept)
+    if learned_by != definition.digest:
         return Decision(True, "its definition changed", before, kept)
     if definition.monitoring.retrain == BREACH:
         quiet = "its monitoring tells no breach in what came after its training"

@@ -140,10 +140,12 @@ def find(mesh: Mesh, key: str) -> tuple[str, ModelDefinition]:
 
 
 def later_rows(mesh: Mesh, definition: ModelDefinition) -> tuple[pa.Table, Groups | str]:
-    """The labelled rows that are served now and fall into the test part, and their groups."""
+    """The labelled rows that are served now and fall into the test part, what each stands for, and their groups."""
     from mesh.errors import NotFound
-    from mesh.model import groups_of, read_groups, training_frame
-    from mesh.model.comparison import NO_GROUPS
+    from mesh.model import groups_of, population_frame, read_groups, training_frame
+    from mesh.model.comparison import NO_GROUPS, WEIGHT
+    from mesh.model.lateness import put_aside
+    from mesh.model.sampling import weigh
     from mesh.model.split import TEST, split_rows
 
     served = mesh.history().served
@@ -157,11 +159,15 @@ def later_rows(mesh: Mesh, definition: ModelDefinition) -> tuple[pa.Table, Group
     connection = mesh.reader()
     try:
         table = training_frame(connection, definition, relation_for=relation_for)
+        everybody = population_frame(connection, definition, relation_for=relation_for)
         groups = read_groups(connection, definition, relation_for=relation_for)
     finally:
         connection.close()
-    split = split_rows(definition, table)
-    rows = split.table.slice(split.place(TEST).start)
+    split = split_rows(definition, put_aside(definition, table, everybody)[0])
+    place = split.place(TEST)
+    rows = split.table.slice(place.start)
+    if (weights := weigh(definition, split, everybody)) is not None:
+        rows = rows.append_column(WEIGHT, [weights.figures[place]])
     return rows, NO_GROUPS if groups is None else groups_of(groups, rows.column(definition.key)).to_pydict()
 
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
 
-WORTH = 10_000_000
+WORTH = 20_000_000
 """Rows times trees from which on the compiled kernels pay for being loaded."""
 
 MODEL, CARD, MANIFEST, SIGNATURE = "model.txt", "encoding.json", "manifest.json", "signature.json"

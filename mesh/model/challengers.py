@@ -5,9 +5,12 @@ Nobody acts on these scores. They show where another version would flag other ro
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mesh.errors import ModelError
+from mesh.lineage import ColumnSource
+from mesh.model.bundle import LoadedModel
 from mesh.model.derived import Made, Making
 from mesh.model.frame import quote, scoring_frame
 from mesh.model.registry import Registry, registered_name
@@ -45,10 +48,12 @@ def make_challenger_scores(making: Making) -> Made:
     registry = Registry.of(context)
     standing = registry.standing(name)
     rows = scoring_frame(making.con, definition, relation_for=making.relation_for)
-    parts, left_out = [], {}
+    parts, left_out, used = [], {}, set()
     for version in live(standing.challengers):
         try:
-            parts.append(_scored(registry, name, version, rows, context.threads))
+            model = registry.load(name, version)
+            parts.append(_scored(model, rows, context.threads))
+            used |= {feature.name for feature in model.card.features}
         except ModelError as error:
             left_out[str(version)] = str(error)
     scores = pa.concat_tables(parts) if parts else _empty(definition.key, rows.schema.field(definition.key).type)
@@ -59,14 +64,14 @@ def make_challenger_scores(making: Making) -> Made:
         "not_in_shadow": len(standing.challengers) - len(live(standing.challengers)),
     }
     by = tuple((version, standing.sha256[version]) for version in live(standing.challengers))
-    return Made(_beside_champion(making, scores), details, by)
+    return Made(_beside_champion(making, scores), details, by, _lineage(making, sorted(used)))
 
 
-def _scored(registry: Registry, name: str, version: int, rows: pa.Table, threads: int) -> pa.Table:
+def _scored(model: LoadedModel, rows: pa.Table, threads: int) -> pa.Table:
     import pyarrow as pa
 
-    scores = score(registry.load(name, version), rows, threads=threads, reasons=False)
-    for column, value in (("model_version", str(version)), ("model_name", name)):
+    scores = score(model, rows, threads=threads, reasons=False)
+    for column, value in (("model_version", str(model.version)), ("model_name", model.name)):
         scores = scores.append_column(column, pa.repeat(pa.scalar(value), rows.num_rows))
     return scores
 
@@ -84,6 +89,18 @@ def _empty(key: str, kind: pa.DataType) -> pa.Table:
         "model_name": pa.string(),
     }
     return pa.schema(list(fields.items())).empty_table()
+
+
+def _lineage(making: Making, features: Sequence[str]) -> dict[str, tuple[ColumnSource, ...]]:
+    """Scores come from every feature that a challenger uses; what the champion said is copied."""
+    definition = making.definition
+    learned = tuple(ColumnSource(definition.input, feature, "transformation") for feature in features)
+    return {
+        definition.key: (ColumnSource(definition.input, definition.key),),
+        **dict.fromkeys(("probability", "score", "band", "flagged"), learned),
+        **dict.fromkeys(("model_version", "model_name"), ()),
+        **{name: (ColumnSource(definition.output, source),) for name, source in CHAMPION_COLUMNS.items()},
+    }
 
 
 def _beside_champion(making: Making, scores: pa.Table) -> pa.Table:

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 from mesh.errors import ModelError
 from mesh.model.bundle import LoadedModel, bundle_files
 from mesh.model.definition import ModelDefinition
-from mesh.model.frame import LABEL
-from mesh.model.gates import HIGHER_IS_BETTER, LOWER_IS_BETTER, MEGABYTES, ROW_MICROSECONDS
-from mesh.model.metrics import Metric, paired
+from mesh.model.frame import LABEL, VALUE
+from mesh.model.gates import MEGABYTES, ROW_MICROSECONDS
+from mesh.model.metrics import POPULATION, RESAMPLES, Metric, paired
 from mesh.model.scoring import score
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ LEAST_OF_A_KIND = 10
 """Positive and negative rows below which a comparison would be chance."""
 
 TIMED_ROWS = 15
+
+WEIGHT = "_weight"
+"""Column of compared rows, where some were drawn at random: how many rows of everybody each stands for."""
 
 NO_GROUPS = "the definition names no groups of people"
 
@@ -101,7 +104,8 @@ def compare(
     """Measure a challenger on its later rows, beside the champion.
 
     Args:
-        rows: labelled rows that the challenger has not learned from: key, time, features, `_label`.
+        rows: labelled rows that the challenger has not learned from: key, time, features, `_label`, and where they are
+            known `_value` and `_weight`.
         champion: None where there is none; a text where it cannot be had, which says why.
         groups: of the same rows; a text where there are none, which says why.
     """
@@ -113,12 +117,12 @@ def compare(
     facts: dict[str, Any] = {"rows": rows.num_rows, "positives": int(truth.sum())}
     measured = _size_and_time(challenger, rows)
     if _enough(truth, 1):
-        alone = paired(truth, mine, mine, challenger.card.bands.capacity, definition.seed, resamples=0)
-        measured |= {name: alone[name][0] for name in (*HIGHER_IS_BETTER, *LOWER_IS_BETTER)}
+        alone = _figures(rows, mine, mine, challenger.card.bands.capacity, definition.seed, resamples=0)
+        measured |= {name: one[0] for name, one in alone.items()}
     else:
         facts["not_measured"] = f"{rows.num_rows} later rows, {int(truth.sum())} of them positive, are too few"
     facts["measured"] = measured
-    facts |= _by_group(np.asarray(scored["flagged"].to_numpy(zero_copy_only=False)), truth, groups, definition)
+    facts |= _by_group(np.asarray(scored["flagged"].to_numpy(zero_copy_only=False)), rows, groups, definition)
     if champion is None:
         return Comparison(champion=None, **facts)
     if isinstance(champion, str):
@@ -135,18 +139,33 @@ def compare(
             f"{int(truth[fresh].sum())} of them positive; at least {LEAST_OF_A_KIND} of each kind are needed"
         )
         return Comparison(not_compared=why, **facts)
+    compared = rows.filter(fresh)
     try:
-        other = score(champion.model, rows.filter(fresh), threads=threads, reasons=False)
+        other = score(champion.model, compared, threads=threads, reasons=False)
     except ModelError as error:
         return Comparison(not_compared=f"the champion cannot score these rows: {error}", **facts)
     theirs = np.asarray(other["probability"].to_numpy(), dtype=np.float64)
-    found = paired(truth[fresh], mine[fresh], theirs, challenger.card.bands.capacity, definition.seed)
+    found = _figures(compared, mine[fresh], theirs, challenger.card.bands.capacity, definition.seed)
     return Comparison(
         challenger_figures={name: one[0] for name, one in found.items()},
         champion_figures={name: one[1] for name, one in found.items()},
         differences={name: one[2] for name, one in found.items()},
         **facts,
     )
+
+
+def _figures(
+    rows: pa.Table, mine: Any, theirs: Any, capacity: float, seed: int, resamples: int = RESAMPLES
+) -> dict[str, tuple[float, float, Metric]]:
+    """Of the rows as they are, and of everybody where the rows say how many each stands for."""
+    truth = rows.column(LABEL).to_numpy()
+    values = rows.column(VALUE).to_numpy() if VALUE in rows.column_names else None
+    found = paired(truth, mine, theirs, capacity, seed, resamples, values=values)
+    if WEIGHT in rows.column_names:
+        weights = rows.column(WEIGHT).to_numpy()
+        everybody = paired(truth, mine, theirs, capacity, seed, resamples, weights=weights, values=values)
+        found |= {f"{POPULATION}{name}": one for name, one in everybody.items()}
+    return found
 
 
 def later_than(rows: pa.Table, time_column: str, learned_to: Sequence[str]) -> Any:
@@ -200,10 +219,11 @@ def _size_and_time(model: LoadedModel, rows: pa.Table) -> dict[str, float]:
     return {MEGABYTES: size, ROW_MICROSECONDS: statistics.median(spent) * 1e6}
 
 
-def _by_group(flagged: Any, truth: Any, groups: Groups | str, definition: ModelDefinition) -> dict[str, Any]:
+def _by_group(flagged: Any, rows: pa.Table, groups: Groups | str, definition: ModelDefinition) -> dict[str, Any]:
     if isinstance(groups, str) or not groups:
         return {"no_groups": groups or NO_GROUPS}
     from mesh.model.fairness import LEAST_ROWS, group_figures
 
     least = definition.groups.least_rows if definition.groups else LEAST_ROWS
-    return {"groups": group_figures(flagged, groups, truth=truth, least_rows=least)}
+    truth, weight = (rows.column(name).to_numpy() if name in rows.column_names else None for name in (LABEL, WEIGHT))
+    return {"groups": group_figures(flagged, groups, truth=truth, weight=weight, least_rows=least)}

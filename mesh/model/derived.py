@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mesh.errors import ModelError
+from mesh.lineage import ColumnSource
 from mesh.model.context import TrainingContext
 from mesh.model.definition import CHALLENGERS, FAIRNESS, MONITORING, ROLES, ModelDefinition
 
@@ -51,13 +52,15 @@ class Made:
     """What a maker gives: the table, facts worth keeping with the release, and where versions of the model other than
     its champion scored, their numbers and the hashes of their bundles.
 
-    `told` is Markdown for whoever looks at the asset; `charts` writes pictures into a new folder, for the MLflow run
+    `lineage` says of columns which columns of products they come from, `table` being a product (`domain/name`); a column
+    that it does not name is told as worked out from the inputs as a whole. `told` is Markdown for whoever looks at the asset; `charts` writes pictures into a new folder, for the MLflow run
     `run_id`.
     """
 
     table: pa.Table
     details: Mapping[str, Any] = field(default_factory=dict)
     scored_by: tuple[tuple[int, str], ...] | None = None
+    lineage: Mapping[str, tuple[ColumnSource, ...]] = field(default_factory=dict)
     told: str = ""
     charts: Callable[[Path], None] | None = None
     run_id: str = ""

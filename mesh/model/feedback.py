@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from mesh.model.definition import ModelDefinition
 from mesh.model.derived import RelationAt
-from mesh.model.frame import LABEL, RelationFor, label_query, quote, read_query
+from mesh.model.frame import LABEL, RelationFor, happened, label_query, quote, read_query
 
 if TYPE_CHECKING:
     import duckdb
@@ -79,15 +79,17 @@ def feedback(
     release = f"{source}@{releases[source]}"
     if before is None:
         return Feedback(table.num_rows, None, table.num_rows, 0, 0, release, None, None, None)
-    earlier = before
+    learned = before
 
     def then(product: str) -> str:
-        return relation_at(product, earlier[product])
+        return relation_at(product, learned[product])
 
     key = quote(definition.key)
     con.register(NOW, table.select([definition.key, LABEL]))
     try:
-        row = read_query(con, _compared(definition, then, relation_for, key)).to_pylist()[0]
+        earlier = happened(con, definition, then, definition.moment)
+        query = _compared(definition, then, relation_for, key, earlier)
+        row = read_query(con, query, definition.moment).to_pylist()[0]
     finally:
         con.unregister(NOW)
     return Feedback(
@@ -103,7 +105,7 @@ def feedback(
     )
 
 
-def _compared(definition: ModelDefinition, then: RelationFor, relation_for: RelationFor, key: str) -> str:
+def _compared(definition: ModelDefinition, then: RelationFor, relation_for: RelationFor, key: str, earlier: str) -> str:
     label = definition.label
     known = f"max(cast({quote(label.known_at)} as timestamp))" if label.known_at else "cast(null as timestamp)"
     return f"""
@@ -111,6 +113,7 @@ def _compared(definition: ModelDefinition, then: RelationFor, relation_for: Rela
         old as (
             select l._label_key as k, l._label as y from {then(definition.input)} i
             join labels l on l._label_key = cast(i.{key} as varchar)
+            where {earlier}
         ),
         now as (select cast({key} as varchar) as k, {quote(LABEL)} as y from {NOW}),
         known as (

@@ -69,7 +69,7 @@ def training_frame(
         select {", ".join(listed)}
         from {relation_for(definition.input)} as i
         join labels as l on cast(i.{quote(definition.key)} as varchar) = l._label_key
-        where {_happened(con, definition, relation_for, as_of)}
+        where {happened(con, definition, relation_for, as_of)}
         order by i.{quote(definition.time)}, i.{quote(definition.key)}
     """
     table = read_query(con, sql, as_of)
@@ -112,7 +112,7 @@ def population_frame(
         from {relation_for(definition.input)} as i
         left join chosen as c on cast(i.{quote(definition.key)} as varchar) = c._chosen_key
         left join labels as l on cast(i.{quote(definition.key)} as varchar) = l._label_key
-        where {_happened(con, definition, relation_for, as_of)}
+        where {happened(con, definition, relation_for, as_of)}
         order by i.{quote(definition.time)}, i.{quote(definition.key)}
     """
     table = read_query(con, sql, as_of)
@@ -234,7 +234,7 @@ def at_random_sql(definition: ModelDefinition) -> str:
     return f"coalesce(cast({quote(chosen.column)} as varchar) in ({_listed(chosen.random)}), false)"
 
 
-def _happened(
+def happened(
     con: duckdb.DuckDBPyConnection, definition: ModelDefinition, relation_for: RelationFor, as_of: datetime | None
 ) -> str:
     """The condition that a row of the input had happened."""

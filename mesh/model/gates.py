@@ -18,6 +18,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mesh.model.fairness import NOT_KNOWN
+from mesh.model.metrics import POPULATION
+
 if TYPE_CHECKING:
     from mesh.model.comparison import Comparison
 
@@ -26,8 +29,18 @@ SECTIONS = (NOT_WORSE, MOST, LEAST, GROUPS)
 PASSED, FAILED, NOT_JUDGED = "passed", "failed", "not judged"
 
 MEGABYTES, ROW_MICROSECONDS = "megabytes", "row_microseconds"
-HIGHER_IS_BETTER = ("auc", "average_precision", "precision_at_capacity", "recall_at_capacity")
-LOWER_IS_BETTER = ("brier", "ece")
+_HIGHER = (
+    "auc",
+    "average_precision",
+    "precision_at_capacity",
+    "recall_at_capacity",
+    "recall_at_5_percent_false_positives",
+    "money_caught_per_1000_reviews",
+)
+_LOWER = ("brier", "ece")
+# Of the reviewed rows, and of all rows where some were drawn at random (see `mesh.model.sampling`).
+HIGHER_IS_BETTER = (*_HIGHER, *(f"{POPULATION}{name}" for name in _HIGHER))
+LOWER_IS_BETTER = (*_LOWER, *(f"{POPULATION}{name}" for name in _LOWER))
 
 RATIO, GAP = "ratio", "gap"
 GROUP_FIGURES = {
@@ -110,6 +123,8 @@ def _not_worse(gate: Gate, found: Comparison) -> Verdict:
         return Verdict(gate.name, NOT_JUDGED, "there is no champion to compare with", gate.named, holds=False)
     if found.not_compared:
         return Verdict(gate.name, NOT_JUDGED, found.not_compared, gate.named, holds=True)
+    if gate.figure not in found.differences:
+        return Verdict(gate.name, NOT_JUDGED, _unknown(gate.figure), gate.named, holds=True)
     mine, theirs = found.challenger_figures[gate.figure], found.champion_figures[gate.figure]
     change = found.differences[gate.figure]
     # The interval lies wholly on the bad side: chance does not account for what was lost.
@@ -124,7 +139,7 @@ def _not_worse(gate: Gate, found: Comparison) -> Verdict:
 def _bounded(gate: Gate, found: Comparison) -> Verdict:
     value = found.measured.get(gate.figure)
     if value is None:
-        told = f"{gate.figure} is not known: {found.not_measured or 'it was not measured'}"
+        told = found.not_measured or _unknown(gate.figure)
         return Verdict(gate.name, NOT_JUDGED, told, gate.named, _binds(gate, found))
     bad = (gate.high is not None and value > gate.high) or (gate.low is not None and value < gate.low)
     bound = f"at most {gate.high:g}" if gate.high is not None else f"at least {gate.low:g}"
@@ -132,9 +147,20 @@ def _bounded(gate: Gate, found: Comparison) -> Verdict:
     return Verdict(gate.name, FAILED if bad else PASSED, told, gate.named, bad and _binds(gate, found))
 
 
+def _unknown(figure: str) -> str:
+    if figure.startswith(POPULATION):
+        return f"{figure} is not known, as no row was drawn at random (`label.chosen_by`)"
+    if figure.startswith("money"):
+        return f"{figure} is not known, as the definition names no `value`"
+    return f"{figure} was not measured"
+
+
 def _groups(gate: Gate, found: Comparison) -> Verdict:
     word, _, kind = gate.figure.rpartition("_")
-    judged = [one for one in found.groups if one.figure == GROUP_FIGURES[word] and one.judged]
+    # People of whom nothing is known are no group that the law protects; false identities are among them.
+    judged = [
+        one for one in found.groups if one.figure == GROUP_FIGURES[word] and one.judged and one.group != NOT_KNOWN
+    ]
     if not judged:
         why = found.no_groups or f"no group has rows enough for its {word.replace('_', ' ')}"
         return Verdict(gate.name, NOT_JUDGED, why, gate.named, holds=gate.named)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 RESAMPLES = 200
 CALIBRATION_BINS = 10
 FALSE_POSITIVES = 0.05
+POPULATION = "population_"
+"""Prefix of a figure that speaks for all rows and not only for those that were reviewed."""
 
 
 @dataclass(frozen=True)
@@ -88,26 +90,28 @@ def paired(
     capacity: float,
     seed: int,
     resamples: int = RESAMPLES,
+    *,
+    weights: npt.ArrayLike | None = None,
+    values: npt.ArrayLike | None = None,
 ) -> dict[str, tuple[float, float, Metric]]:
     """Figures of two sets of probabilities of the same rows: of one, of the other, and one less the other.
 
-    Both are measured on the same resamples of rows, so that the interval is of the difference alone.
+    Both are measured on the same resamples of rows, so that the interval is of the difference alone. Weights and values
+    are as for `evaluate`.
     """
     import numpy as np
 
     truth = np.asarray(y, dtype=np.float64)
-    sides = []
-    for given in (mine, theirs):
-        score = np.asarray(given, dtype=np.float64)
-        order = np.argsort(-score, kind="stable")
-        sides.append((order, _Ranked(truth[order], score[order], capacity)))
-    points = [ranked.figures(np.ones(len(truth))) for _, ranked in sides]
+    worth = None if values is None else np.nan_to_num(np.asarray(values, dtype=np.float64))
+    counts = np.ones(len(truth)) if weights is None else np.asarray(weights, dtype=np.float64)
+    sides = [_Ranked(truth, np.asarray(given, dtype=np.float64), capacity, worth) for given in (mine, theirs)]
+    points = [ranked.figures(counts[ranked.order]) for ranked in sides]
     rng = np.random.default_rng(seed)
     draws: list[dict[str, float]] = []
     while len(draws) < resamples:
-        weights = np.bincount(rng.integers(0, len(truth), len(truth)), minlength=len(truth)).astype(np.float64)
-        if 0 < weights @ truth < weights.sum():
-            one, other = (ranked.figures(weights[order]) for order, ranked in sides)
+        drawn = np.bincount(rng.integers(0, len(truth), len(truth)), minlength=len(truth)).astype(np.float64)
+        if 0 < drawn @ truth < len(truth):
+            one, other = (ranked.figures((drawn * counts)[ranked.order]) for ranked in sides)
             draws.append({name: one[name] - other[name] for name in one})
     found = {}
     for name, value in points[0].items():

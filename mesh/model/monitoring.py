@@ -73,7 +73,7 @@ def make_monitoring(making: Making) -> Made:
     definition = making.definition
     model, trained = _model(making)
     rows = watched_rows(making, model, trained)
-    measured = list(_measure(model, rows))
+    measured = list(_measure(model, rows, making.context.threads))
     natural = _natural(measured)
     baselines = _baselines(model, rows, definition.seed)
     records: list[dict[str, Any]] = []
@@ -168,20 +168,20 @@ def _model(making: Making) -> tuple[LoadedModel, Trained]:
     )
 
 
-def _measure(model: LoadedModel, rows: WatchedRows) -> Iterator[Measured]:
+def _measure(model: LoadedModel, rows: WatchedRows, threads: int) -> Iterator[Measured]:
     """Every figure of rows and outcomes; fills the margins of the rows."""
     import numpy as np
 
     features = model.card.features
     reference = encode(rows.reference, features)
     references = {
-        SCORE: Reference(Feature(SCORE, NUMBER), model_margins(model, reference)),
+        SCORE: Reference(Feature(SCORE, NUMBER), model.margins(reference, threads=threads)),
         **{feature.name: Reference(feature, reference[:, place]) for place, feature in enumerate(features)},
     }
     rows.margins = np.empty(rows.number)
     for (period, stage), place in rows.groups():
         matrix = encode(rows.part(place), features)
-        margins = model_margins(model, matrix)
+        margins = model.margins(matrix, threads=threads)
         rows.margins[place] = margins
         number = len(margins)
         moved = {SCORE: margins, **{feature.name: matrix[:, at] for at, feature in enumerate(features)}}
@@ -270,15 +270,6 @@ def _share(measure: str, subject: str, part: int, whole: int) -> Figure:
     centre = (share + z * z / (2 * whole)) / (1 + z * z / whole)
     reach = z * sqrt(share * (1 - share) / whole + z * z / (4 * whole * whole)) / (1 + z * z / whole)
     return Figure(measure, subject, share, whole, max(centre - reach, 0.0), min(centre + reach, 1.0))
-
-
-def model_margins(model: LoadedModel, matrix: Floats) -> Floats:
-    """Log-odds of encoded rows before calibration."""
-    import numpy as np
-
-    if not len(matrix):
-        return np.zeros(0)
-    return np.asarray(model.booster.predict(matrix, raw_score=True), dtype=np.float64)
 
 
 def _schema() -> pa.Schema:

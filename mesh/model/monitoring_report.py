@@ -12,6 +12,9 @@ from mesh.model.watching import BREACHED, WATCH
 Record = Mapping[str, Any]
 
 MOST = 30
+LEAST_ROWS = 20
+"""Of fewer rows a point on a chart would only hide the others."""
+
 _COLOURS = {LEARNED: "tab:grey", TESTED: "tab:blue", NEW: "tab:orange"}
 _HEADLINE = (
     ("score PSI", "psi", "score"), ("flagged", "flag_rate", "flagged"), ("precision", "precision", "flagged"),
@@ -73,7 +76,7 @@ def _chart(path: Path, records: Sequence[Record], title: str, wanted: Sequence[t
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    shown = [one for one in records if (one["measure"], one["subject"]) in wanted]
+    shown = [one for one in records if (one["measure"], one["subject"]) in wanted and one["rows"] >= LEAST_ROWS]
     periods = sorted({one["period"] for one in shown})
     figure = Figure(figsize=(8, 4), layout="constrained")
     FigureCanvasAgg(figure)
@@ -94,6 +97,8 @@ def _chart(path: Path, records: Sequence[Record], title: str, wanted: Sequence[t
         marks = [one[name] for one in shown if one[name] is not None]
         if marks:
             axes.axhline(marks[-1], linestyle=style, color="grey", label=name)
+            if any(one["value"] < 0 for one in shown):
+                axes.axhline(-marks[-1], linestyle=style, color="grey")
     axes.set_xticks(range(len(periods)), periods, rotation=90 if len(periods) > 8 else 0)
     if shown:
         axes.legend()

@@ -1,14 +1,15 @@
 """Parameters of the algorithms: what a definition may set, what the mesh sets for it, and what it never leaves open.
 
 The defaults favour small, noisy label sets (hundreds of positives): shallow trees, few leaves, strong penalties on
-leaf values and on categories seen seldom. Depth and trees are also bounded because the time of exact TreeSHAP
-reasons grows with both. Imbalance is left to the calibration: reweighting the rare class would only distort the
-probabilities, the ranking gains nothing. `scale_pos_weight` stays available.
+leaf values and on categories seen seldom; where nothing is set, richer trees are tried beside them. Depth and trees
+are also bounded because the time of exact TreeSHAP reasons grows with both. Imbalance is left to the calibration:
+reweighting the rare class would only distort the probabilities, the ranking gains nothing. `scale_pos_weight` stays
+available.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from mesh.errors import ModelError
 from mesh.model.compiled import MAX_LEAVES
@@ -50,6 +51,7 @@ DEFAULT_SPACE: Mapping[str, tuple[tuple[str, float, float], ...]] = {
     LIGHTGBM: (
         ("learning_rate", 0.02, 0.15),
         ("num_leaves", 4.0, 31.0),
+        ("max_depth", 3.0, 8.0),
         ("min_data_in_leaf", 10.0, 100.0),
         ("lambda_l2", 0.1, 50.0),
         ("feature_fraction", 0.3, 1.0),
@@ -74,6 +76,30 @@ DEFAULTS: Mapping[str, float | int | bool] = {
     "cat_smooth": 20.0,
     "cat_l2": 20.0,
 }
+
+RICHER: Sequence[Mapping[str, float | int | bool]] = (
+    {
+        "num_iterations": 400,
+        "learning_rate": 0.06,
+        "num_leaves": 31,
+        "max_depth": 6,
+        "min_data_in_leaf": 20,
+        "lambda_l2": 3.0,
+        "feature_fraction": 0.8,
+    },
+    {
+        "num_iterations": 200,
+        "learning_rate": 0.1,
+        "num_leaves": 31,
+        "max_depth": 8,
+        "min_data_in_leaf": 20,
+        "lambda_l2": 1.0,
+        "feature_fraction": 1.0,
+        "bagging_fraction": 1.0,
+    },
+)
+"""Tried beside the defaults where the definition names no parameters: for signals that interact, and for a few columns
+that tell among many that do not."""
 
 
 def lightgbm_parameters(given: Mapping[str, float | int | bool], *, seed: int, threads: int) -> dict[str, object]:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from mesh.errors import ModelError
 from mesh.failpoints import reached
 from mesh.model.bundle import write_bundle
-from mesh.model.comparison import NO_GROUPS, Comparison, Groups, compare
+from mesh.model.comparison import NO_GROUPS, WEIGHT, Comparison, Groups, compare
 from mesh.model.context import TrainingContext
 from mesh.model.definition import ModelDefinition
+from mesh.model.frame import AT_RANDOM
 from mesh.model.gates import FAILED, NOT_JUDGED, NOT_WORSE, Verdict, judge
 from mesh.model.ledger import HELD, PROMOTED, REGISTERED, ModelEvent, Standing
 from mesh.model.registry import (
@@ -31,7 +32,7 @@ from mesh.model.registry import (
     restore,
 )
 from mesh.model.run import log_run
-from mesh.model.split import TRAIN, VALIDATION
+from mesh.model.split import TEST, TRAIN, VALIDATION
 from mesh.model.training import TrainedModel
 
 if TYPE_CHECKING:
@@ -176,10 +177,14 @@ def _weigh(
     groups: Groups | str,
 ) -> ModelEvent:
     """The decision on a model that has no number yet."""
+    rows = trained.test_rows
+    if sample := trained.samples.get(TEST):
+        drawn = rows.column(AT_RANDOM).to_numpy()
+        rows = rows.append_column(WEIGHT, [[sample.weight if one else 1.0 for one in drawn]])
     found = compare(
         definition,
         trained.model,
-        trained.test_rows,
+        rows,
         opponent(registry, standing),
         champion_version=standing.champion,
         groups=groups,

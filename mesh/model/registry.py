@@ -273,8 +273,8 @@ def fetch(registry: Registry, run_id: str, sha256: str, name: str, version: int)
             raise ModelError(
                 f"{name} version {version}: its files are neither in {kept} nor among the artefacts of MLflow run "
                 f"{run_id}, so nothing can be scored with it. Put the folder back from a backup (the SHA-256 of its "
-                "manifest is its name), restore the run (`mlflow runs restore`) with its artefacts, or train the same "
-                "definition on the same releases again, which gives the same files."
+                "manifest is its name), restore the run (`mlflow runs restore`) with its artefacts, train the same "
+                "definition on the same releases again, which gives the same files, or promote another version."
             ) from error
         model = load_bundle(folder, sha256=sha256, home=registry.home, version=version)
     write_bundle(kept, model, home=registry.home)

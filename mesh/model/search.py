@@ -1,7 +1,7 @@
 """Parameters looked for inside the training rows, by blocks of time, within a budget of trials.
 
 A trial learns without a block and is judged on it, block after block; the validation rows, which stop and calibrate,
-and the test rows take no part. The first trial is what would have been used without a search, so that the search can
+and the test rows take no part. The first trials are what would have been tried without a search, so that the search can
 only improve on it. Optuna proposes (TPE, seeded, in memory, one trial at a time); nothing depends on a clock.
 """
 
@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from mesh.errors import ModelError
 from mesh.model.boosting import fit, loss
-from mesh.model.definition import LIGHTGBM, LOGISTIC, LOSS, ModelDefinition
+from mesh.model.definition import LOGISTIC, LOSS, ModelDefinition
 from mesh.model.encoding import Feature
 from mesh.model.logistic_fit import fit_blocks
-from mesh.model.parameters import ALL_PARAMETERS, DEFAULTS, lightgbm_parameters
+from mesh.model.parameters import ALL_PARAMETERS, DEFAULTS, RICHER, lightgbm_parameters
 
 if TYPE_CHECKING:
     import numpy as np
@@ -109,7 +109,7 @@ def search(
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     sampler = optuna.samplers.TPESampler(seed=definition.seed, n_startup_trials=STARTING_TRIALS)
     study = optuna.create_study(sampler=sampler, direction="minimize" if wanted.objective == LOSS else "maximize")
-    if (usual := _usual(definition)) is not None:
+    for usual in _usual(definition):
         study.enqueue_trial(usual)
     study.optimize(lambda trial: judge.value(_ask(trial, definition)), n_trials=wanted.trials)
     trials = tuple(Trial(one.number, dict(one.params), float(one.value or 0.0)) for one in study.trials)
@@ -130,19 +130,27 @@ def _ask(trial: Any, definition: ModelDefinition) -> dict[str, float | int]:
     return asked
 
 
-def _usual(definition: ModelDefinition) -> dict[str, float | int] | None:
-    """What would be used without a search, within the space; None where the algorithm has no fixed default."""
+def parameters_with(definition: ModelDefinition, asked: Mapping[str, float | int]) -> dict[str, float | int | bool]:
+    """What the definition sets and what the search found; trees that learn slowly get the room to."""
+    room = {} if definition.algorithm == LOGISTIC else {"num_iterations": RICHER[0]["num_iterations"]}
+    return {**room, **definition.parameters, **asked}
+
+
+def _usual(definition: ModelDefinition) -> list[dict[str, float | int]]:
+    """What would be tried without a search, within the space; nothing where the algorithm has no fixed defaults."""
     assert definition.search is not None
-    if definition.algorithm == LOGISTIC:
-        return None
-    usual: dict[str, float | int] = {}
-    for name, low, high in definition.search.space:
-        kind = ALL_PARAMETERS[LIGHTGBM][name]
-        default = DEFAULTS.get(name)
-        if default is None:
-            return None
-        usual[name] = kind(min(max(float(default), low), high))
-    return usual
+    found: list[dict[str, float | int]] = []
+    for profile in () if definition.algorithm == LOGISTIC else ({}, *RICHER):
+        usual = {**DEFAULTS, **profile}
+        if not all(name in usual for name, _, _ in definition.search.space):
+            continue
+        kinds = ALL_PARAMETERS[definition.algorithm]
+        one = {
+            name: kinds[name](min(max(float(usual[name]), low), high)) for name, low, high in definition.search.space
+        }
+        if one not in found:
+            found.append(one)
+    return found
 
 
 class _Judge:
@@ -172,7 +180,7 @@ class _Judge:
         import numpy as np
 
         other, mine = np.flatnonzero(self.block != block), np.flatnonzero(self.block == block)
-        given = {**self.definition.parameters, **asked}
+        given = parameters_with(self.definition, asked)
         if self.definition.algorithm == LOGISTIC:
             margins = fit_blocks(given, self.features, self.matrix, self.truth, self.weights, other, mine)
             chance = 1.0 / (1.0 + np.exp(-margins))

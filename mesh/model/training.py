@@ -25,10 +25,10 @@ from mesh.model.frame import ABOUT, LABEL, VALUE
 from mesh.model.lateness import Lateness, put_aside
 from mesh.model.leakage import refuse_leaks, single_aucs
 from mesh.model.logistic_fit import fit_logistic
-from mesh.model.metrics import RESAMPLES, Metric, evaluate
+from mesh.model.metrics import POPULATION, RESAMPLES, Metric, evaluate
 from mesh.model.report import ColumnReport, column_reports
 from mesh.model.sampling import EVERYBODY, REVIEWED, Sample, Weights, weigh
-from mesh.model.search import SearchResult, search
+from mesh.model.search import SearchResult, parameters_with, search
 from mesh.model.selection import Selection, all_used, select
 from mesh.model.split import TEST, TRAIN, VALIDATION, Part, Rows, split_rows
 
@@ -40,9 +40,6 @@ if TYPE_CHECKING:
     from mesh.model.groups import Fairness
 
     Floats = npt.NDArray[np.float64]
-
-POPULATION = "population_"
-"""Prefix of a figure that speaks for all rows and not only for those that were reviewed."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +115,7 @@ def train(
         head = slice(0, tail.start)
         weight = None if learning is None else learning[head]
         looked = search(definition, features, matrix[head], truth[head], weight, threads=context.threads)
-        given |= looked.parameters
+        given = parameters_with(definition, looked.parameters)
     learned = _learn(definition, given, features, matrix, truth, learning, tail, context.threads)
     tail_weights = None if learning is None else learning[tail]
     calibration = fit_calibration(learned.held_out, truth[tail], tail_weights)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mesh.model.bundle import LoadedModel
+from mesh.model.definition import ModelDefinition
 from mesh.model.derived import Making
 from mesh.model.frame import label_query, quote, read_query
 from mesh.model.watching import MONTH, Figure
@@ -136,7 +137,7 @@ def watched_rows(making: Making, model: LoadedModel, trained: Trained) -> Watche
         )
         select {features}, {period} as {PERIOD},
             case when t._key is null then '{NEW}' when {earlier} then '{LEARNED}' else '{TESTED}' end as {STAGE},
-            cast(l._label as double) as {TRUTH}, b._label_key is not null as {KNOWN_THEN}, {delay} as {DELAY}
+            cast(l._label as double) as {TRUTH}, {_learned_by(definition)} as {KNOWN_THEN}, {delay} as {DELAY}
         from {making.relation_for(definition.input)} i
         join told on told._period = {period}
         left join then_there t on t._key = cast({key} as varchar)
@@ -163,6 +164,13 @@ def watched_rows(making: Making, model: LoadedModel, trained: Trained) -> Watche
         seed=definition.seed,
         margins=np.zeros(table.num_rows),
     )
+
+
+def _learned_by(definition: ModelDefinition) -> str:
+    """SQL that holds where an outcome was there at training, for a definition with a moment only if known by then."""
+    there = "b._label_key is not null"
+    moment = definition.moment
+    return there if moment is None else f"{there} and k._known <= timestamp '{moment.isoformat(sep=' ')}'"
 
 
 def _kind(making: Making, column: str) -> str:

@@ -97,7 +97,7 @@ RAW = {
 
 
 # Made by models, not by SQL.
-MADE = {"claim_scores", "challenger_scores", "fairness"}
+MADE = {"claim_scores", "challenger_scores", "claim_monitoring", "fairness"}
 
 
 @pytest.fixture(scope="module")

@@ -178,6 +178,7 @@ def test_without_a_first_release_what_is_made_from_it_waits_and_says_for_what(
             "insight/claim_scores",
             "insight/fairness",
             "insight/challenger_scores",
+            "insight/claim_monitoring",
         ),
         "blocked",
     )

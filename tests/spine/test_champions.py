@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from typing import Any
 
@@ -105,6 +106,8 @@ def test_a_model_from_its_first_gate_to_its_retirement(postgres_host: str, tmp_p
         SHADOW: ("released", 3, "desk/scores is built anew"),
     }
     assert shadow(made) == [("1", "2", 1200)]
+    told = made.say("rollback", "desk/risk", "--to", "1", "--why", "complaints", status=2)
+    assert "desk/risk is a model. Its versions are rolled back by: mesh model rollback desk/risk" in told
     seen = Seen()
     assert watched(made, seen) == "All products are up to date."
     made.say("model", "rollback", "desk/risk", "--why", "complaints")
@@ -138,3 +141,15 @@ def test_a_model_from_its_first_gate_to_its_retirement(postgres_host: str, tmp_p
         ("rolled back", 1, "complaints"),
         ("retired", 2, "not needed"),
     ]
+
+    # The champion is lost altogether: what comes next cannot be compared with it, so a person decides.
+    shutil.rmtree(made.spine.home / "models")
+    shutil.rmtree(made.spine.home / "mlflow" / "artifacts")
+    made.publish("cases/findings", pa.concat_tables([findings, found, cases(100, first=1200)[1]]))
+    status, _, why = made.run()[SCORES]
+    assert status == "failed"
+    assert why.startswith("desk.risk version 1: its files are neither in ")
+    assert why.endswith("or promote another version.")
+    assert standing(made)[3] == ("challenger", "held")
+    made.say("promote", "desk/risk", "--version", "3", "--why", "the champion is lost", "--force")
+    assert made.run()[SCORES][:2] == ("released", 5)

@@ -10,9 +10,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from mesh.model.tracking import prepare_tracking
 from tests.spine.conftest import Spine, new_spine
 
 LATER = "2021-06-0{day}T10:00:00"
+
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +88,7 @@ def test_only_what_the_delivery_touches_is_released_again(delivered: Spine) -> N
         "insight/challenger_scores": 2,
         "insight/claim_features": 2,
         "insight/claim_groups": 2,
+        "insight/claim_monitoring": 2,
         "insight/claim_scores": 2,
         "insight/fairness": 2,
         "interactions/contacts": 2,
@@ -103,6 +107,30 @@ def test_new_rows_are_published_and_counted(delivered: Spine) -> None:
         first, second = (history.get(product, number) for number in (1, 2))
         assert sum(second.rows.values()) - sum(first.rows.values()) == rows, product
         assert second.accounting["difference"] == 0, product
+
+
+def test_the_training_set_grows_by_exactly_the_outcomes_that_came_back(delivered: Spine) -> None:
+    """Decisions and outcomes in, a new training: its run says how many, from which release, and from when."""
+    mesh = delivered.mesh
+    client = prepare_tracking(mesh.postgres.url(mesh.postgres.mlflow_database))
+    runs = {
+        int(version.version): client.get_run(version.run_id).data.tags
+        for version in client.search_model_versions("name = 'insight.claim_fraud'")
+    }
+    assert set(runs) == {1, 2}
+    before = int(runs[1]["mesh.labels"])
+    assert {name: text for name, text in runs[2].items() if name.startswith(("mesh.labels", "mesh.why"))} == {
+        "mesh.why": "insight/claim_features@2 is new; claims/outcomes@2 is new; insight/claim_groups@2 is new",
+        "mesh.labels": str(before + 150),
+        "mesh.labels.before": str(before),
+        "mesh.labels.new": "150",
+        "mesh.labels.gone": "0",
+        "mesh.labels.changed": "0",
+        "mesh.labels.release": "claims/outcomes@2",
+        "mesh.labels.since": "claims/outcomes@1",
+        "mesh.labels.new.first": LATER.format(day=2),
+        "mesh.labels.new.last": LATER.format(day=2),
+    }
 
 
 def test_a_later_fact_changes_no_feature_of_an_earlier_claim(features: duckdb.DuckDBPyConnection) -> None:

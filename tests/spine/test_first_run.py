@@ -20,6 +20,7 @@ PRODUCTS = {
     "insight/challenger_scores",
     "insight/claim_features",
     "insight/claim_groups",
+    "insight/claim_monitoring",
     "insight/claim_scores",
     "insight/fairness",
     "interactions/contacts",

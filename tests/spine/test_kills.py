@@ -136,7 +136,7 @@ def subjects() -> list[str]:
         elif step.startswith("model."):
             names.append(f"{step}@insight.claim_fraud")
         elif step.startswith("derive."):
-            names += [f"{step}@insight/challenger_scores", f"{step}@insight/fairness"]
+            names += [f"{step}@insight/{name}" for name in ("challenger_scores", "claim_monitoring", "fairness")]
         elif step != "ingest.loaded":
             names += [f"{step}@{product}" for product in sorted(PRODUCTS)]
     return names

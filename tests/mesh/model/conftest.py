@@ -34,6 +34,7 @@ from mesh.settings import Settings
 from tests.conftest import create_database
 
 ROWS = 4000
+SHARED_KEY = "the key that all machines of the tests share"
 RELATIONS = {"insight/features": "features", "cases/outcomes": "outcomes"}
 
 DEFINITION = ModelDefinition(
@@ -169,7 +170,7 @@ def context(
     tmp_path: Path, store: str, ledger: Ledger, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> TrainingContext:
     """A context with a home and a domain of its own; the machines of its mesh share one key."""
-    monkeypatch.setenv("MESH_TOKEN_KEY", "the key that all machines of the tests share")
+    monkeypatch.setenv("MESH_TOKEN_KEY", SHARED_KEY)
     name = "".join(letter for letter in request.node.name if letter.isalnum())[:60]
     return TrainingContext(
         domain=name,

@@ -14,6 +14,7 @@ from mesh.model import TrainedModel, bundle, score
 from mesh.model.bundle import LoadedModel
 from mesh.model.compiled import Compiled, compile_trees
 from mesh.model.contributions import Forest
+from mesh.model.encoding import CATEGORY, NUMBER, Feature
 from mesh.model.engine import lightgbm
 from mesh.model.trees import UnknownTrees, read_trees
 
@@ -177,3 +178,35 @@ def test_rows_of_another_width_are_refused(case: Case) -> None:
             case.compiled.margins(matrix)
     with pytest.raises(ValueError, match=f"takes rows of {WIDTH} numbers, not 3"):
         case.compiled.margin([1.0, 2.0, 3.0])
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("kind", ["small trees", "64 leaves", "one against all"])
+def test_100_000_scores_are_the_same_bits_whatever_threads_and_chunks(kind: str, trained: TrainedModel) -> None:
+    """A replay recomputes a release on another machine, years later, and must find every bit."""
+    count = 100_000
+    names = [f"c{place}" for place in range(WIDTH)]
+    texts = tuple(f"k{code:02}" for code in range(CODES))
+    features = tuple(
+        Feature(name, CATEGORY if place < 2 else NUMBER, texts[: (CODES, 4)[place]] if place < 2 else ())
+        for place, name in enumerate(names)
+    )
+    rows = rows_of(11, count)
+    lgb = lightgbm()
+    truth = (np.nan_to_num(rows[:, 4] * rows[:, 5]) + rows[:, 7] > 1).astype(float)
+    parameters = {"objective": "binary", "verbosity": -1, "seed": 1, "num_threads": 1, **CASES[kind]}
+    text = lgb.train(parameters, lgb.Dataset(rows, truth, categorical_feature=[0, 1]), 200).model_to_string()
+    model = LoadedModel(replace(trained.model.card, key="id", features=features, reasons={}), text, "")
+    columns: dict[str, pa.Array] = {"id": pa.array(np.arange(count))}
+    for place, name in enumerate(names):
+        codes = pa.array(np.nan_to_num(rows[:, place]).astype(np.int32), mask=np.isnan(rows[:, place]))
+        of_text = pa.array(texts).take(codes) if place < 2 else None
+        columns[name] = pa.array(rows[:, place], from_pandas=True) if of_text is None else of_text
+    table = pa.table(columns)
+    first = score(model, table, threads=1).combine_chunks()
+    for threads, chunk in ((2, count), (3, count), (1, 777), (2, 4096), (3, 33_333)):
+        pieces = [score(model, table.slice(at, chunk), threads=threads) for at in range(0, count, chunk)]
+        again = pa.concat_tables(pieces).combine_chunks()
+        differing = np.flatnonzero(bits(again["probability"]) != bits(first["probability"]))
+        assert (len(differing), again.equals(first)) == (0, True)
+    assert (bits(model.margins(rows)) == bits(model.booster.predict(rows, raw_score=True))).all()

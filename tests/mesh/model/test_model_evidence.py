@@ -220,6 +220,19 @@ def _uri(made: Desk) -> str:
     return made.mesh.postgres.url(made.mesh.postgres.mlflow_database)
 
 
+@pytest.mark.torture
+@pytest.mark.timeout(900)
+def test_a_hundred_thousand_scores_come_out_again_to_the_last_bit(postgres_host: str, tmp_path: Path) -> None:
+    made = desk(tmp_path, postgres_host)
+    features, findings = cases(100_000)
+    made.publish("cases/features", features)
+    made.publish("cases/findings", findings)
+    assert made.run()[SCORES][:2] == ("released", 1)
+    for threads in ("1", "2", "5"):
+        found = _found(made, f"{SCORES}@1", "--threads", threads)
+        assert (found["rows"], found["rows_differing"], set(found["differing"].values())) == (100_000, 0, {0})
+
+
 def test_a_model_that_is_nowhere_any_more_is_named(replayed: Desk) -> None:
     """Last of this file: what it deletes is gone. A version that was only deleted in MLflow still replays."""
     mesh = replayed.mesh

@@ -10,9 +10,10 @@ import pyarrow as pa
 import pytest
 
 from mesh.model import LABEL, Gate, ModelDefinition, TrainedModel, TrainingContext
-from mesh.model.comparison import Comparison, Opponent, compare
+from mesh.model.comparison import WEIGHT, Comparison, Opponent, compare
+from mesh.model.frame import VALUE
 from mesh.model.gates import judge, with_stand_ins
-from mesh.model.metrics import Metric, paired
+from mesh.model.metrics import Metric, evaluate, paired
 
 TrainedFor = Callable[..., TrainedModel]
 NAMED = Gate("most", "ece", high=0.1)
@@ -92,6 +93,27 @@ def test_rows_that_the_champion_learned_from_are_left_out(
     assert found.champion_figures == pytest.approx({name: alone.measured[name] for name in found.champion_figures})
 
 
+def test_rows_drawn_at_random_speak_for_everybody_and_money_is_counted_where_rows_have_a_value(
+    definition: ModelDefinition, trained: TrainedModel, other: TrainedModel
+) -> None:
+    rows = other.test_rows
+    gates = [Gate("not_worse", "population_auc"), Gate("not_worse", "money_caught_per_1000_reviews")]
+    plain = compare(definition, other.model, rows, Opponent(replace(trained.model, version=1), ()))
+    assert [(one.verdict, one.told.partition(", as ")[2]) for one in judge(gates, plain)] == [
+        ("not judged", "no row was drawn at random (`label.chosen_by`)"),
+        ("not judged", "the definition names no `value`"),
+    ]
+    weights = np.where(np.arange(rows.num_rows) % 4 == 0, 9.0, 1.0)
+    known = rows.append_column(WEIGHT, [weights]).append_column(VALUE, [np.full(rows.num_rows, 100.0)])
+    found = compare(definition, other.model, known, Opponent(replace(trained.model, version=1), ()))
+    assert {one.verdict for one in judge(gates, found)} == {"passed"}
+    truth, flat = rows.column(LABEL).to_numpy(), other.test_probability
+    assert found.challenger_figures["auc"] == plain.challenger_figures["auc"]
+    assert found.challenger_figures["population_auc"] == pytest.approx(
+        evaluate(truth, flat, 0.22, 1, 0, weights=weights)["auc"].value
+    )
+
+
 def test_a_champion_that_reads_a_column_that_is_gone_cannot_be_compared(
     definition: ModelDefinition, trained: TrainedModel, weak: TrainedModel
 ) -> None:
@@ -121,6 +143,17 @@ def test_a_planted_disparity_fails_and_an_even_treatment_passes(
     fair = compare(definition, trained.model, rows, None, groups={"even": even.tolist()})
     passed = {one.gate: (one.verdict, one.told) for one in judge(gates, fair)}
     assert passed["groups.flag_rate_ratio"] == ("passed", "2 groups, 0.5 to 2")
+
+
+def test_people_of_whom_nothing_is_known_hold_no_model_back(definition: ModelDefinition, trained: TrainedModel) -> None:
+    """Whoever has no record is flagged for that; their figures are evidence, not a bound."""
+    rows = trained.test_rows
+    flagged = trained.model.card.bands.flagged(_margins(trained, rows))
+    rng = np.random.default_rng(18)
+    groups = [None if flag and rng.random() < 0.5 else str(rng.choice(["x", "y"])) for flag in flagged]
+    found = compare(definition, trained.model, rows, None, groups={"sex": groups})
+    assert [one.verdict for one in found.groups if (one.group, one.figure) == ("not known", "flag_rate")] == ["higher"]
+    assert said(Gate("groups", "flag_rate_ratio", 0.5, 2.0), found) == ("passed", False)
 
 
 def test_groups_that_are_not_there_or_too_small_are_not_judged(

@@ -35,6 +35,7 @@ from mesh.model import (
 from mesh.model.derived import Making
 from mesh.model.promotion import Ask, promote, restore, retire, roll_back, weigh
 from mesh.model.registry import mirror
+from tests.mesh.model.conftest import SHARED_KEY
 
 TrainedFor = Callable[..., TrainedModel]
 ASK = Ask("ann", "the regulator asked")
@@ -60,8 +61,10 @@ def base(
     context = TrainingContext(
         "base", {}, {}, "0123abc", "run-1", store, "", folder, artifact_dir=folder / "artefacts", ledger=ledger
     )
-    for number, model in enumerate((trained_for(context), trained_for(context, weak), trained_for(context, other))):
-        register(model, definition, replace(context, fingerprint=f"{number}" * 64))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MESH_TOKEN_KEY", SHARED_KEY)
+        for number, model in enumerate((trained_for(context), trained_for(context, weak), trained_for(context, other))):
+            register(model, definition, replace(context, fingerprint=f"{number}" * 64))
     return Registry.of(context)
 
 
@@ -218,7 +221,7 @@ def test_a_retired_version_scores_an_old_releases_rows_though_mlflow_lost_it(
     assert score(registry.load(name, 1), everybody).equals(before)
     elsewhere = replace(registry, home=registry.home.parent / "another machine")
     assert score(elsewhere.load(name, 1), everybody).equals(before)
-    shutil.rmtree(elsewhere.home)
+    shutil.rmtree(elsewhere.home / "models")
     with artefacts_moved_away(base):
         assert [one.version for one in versions(elsewhere, name)] == [3, 2, 1]
         with pytest.raises(ModelError, match=r"neither in .*/models/.* nor among the artefacts .* backup"):
@@ -295,6 +298,8 @@ def test_challengers_score_the_same_rows_beside_the_champion(
     con.register("champion_scores", scored)
     made = maker("challengers")(making(con, definition, context))
     assert made.scored_by == tuple((number, registry.load(name, number).sha256) for number in (2, 1))
+    used = {feature.name for number in (1, 2) for feature in registry.load(name, number).card.features}
+    assert {(one.table, one.column) for one in made.lineage["score"]} == {("insight/features", one) for one in used}
     assert made.details == {"model_name": name, "challengers": "2, 1", "left_out": {}, "not_in_shadow": 0}
     table = made.table.sort_by([("model_version", "ascending"), ("case_id", "ascending")])
     assert table.num_rows == 2 * everybody.num_rows

@@ -30,7 +30,11 @@ def test_a_search_keeps_its_budget_starts_from_the_usual_and_takes_the_best(
     found = trained.search
     assert found is not None
     assert [trial.number for trial in found.trials] == [0, 1, 2, 3]
-    assert found.trials[0].parameters == {"num_leaves": 15, "learning_rate": 0.05, "lambda_l2": 10.0}
+    assert [dict(trial.parameters) for trial in found.trials[:3]] == [
+        {"num_leaves": 15, "learning_rate": 0.05, "lambda_l2": 10.0},
+        {"num_leaves": 20, "learning_rate": 0.06, "lambda_l2": 3.0},
+        {"num_leaves": 20, "learning_rate": 0.1, "lambda_l2": 1.0},
+    ]
     assert found.trials[found.best].value == min(trial.value for trial in found.trials)
     for trial in found.trials:
         assert all(low <= trial.parameters[name] <= high for name, low, high in SPACE)
