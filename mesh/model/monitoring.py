@@ -79,17 +79,10 @@ def make_monitoring(making: Making) -> Made:
     records: list[dict[str, Any]] = []
     for one in _told(measured, natural):
         figure = one.figure
-        usual = natural.get((figure.measure, figure.subject))
-        judged = judge(
-            figure,
-            definition.monitoring,
-            capacity=model.card.bands.capacity,
-            baseline=usual
-            if figure.measure in DRIFT
-            else None
-            if one.stage == TESTED
-            else baselines.get(figure.measure),
-        )
+        baseline = None if one.stage == TESTED else baselines.get(figure.measure)
+        if figure.measure in DRIFT:
+            baseline = natural.get((figure.measure, figure.subject))
+        judged = judge(figure, definition.monitoring, capacity=model.card.bands.capacity, baseline=baseline)
         records.append(
             {
                 "model_name": model.name,
