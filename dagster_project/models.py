@@ -229,7 +229,12 @@ def _came_back(
 
 def _labels(around: TrainingContext, run_id: str) -> dict[str, str]:
     """How the training set grew, as the run says it."""
-    tags = prepare_tracking(around.tracking_uri).get_run(run_id).data.tags
+    from mlflow.exceptions import MlflowException
+
+    try:
+        tags = prepare_tracking(around.tracking_uri).get_run(run_id).data.tags
+    except MlflowException:
+        return {}  # the run was deleted; its version stands all the same
     return {tag.removeprefix("mesh."): text for tag, text in tags.items() if tag.startswith("mesh.labels")}
 
 

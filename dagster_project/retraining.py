@@ -59,7 +59,8 @@ def decide(mesh: Mesh, definition: ModelDefinition, around: TrainingContext, at:
     new = [
         f"{key}@{ref.number} is new" for key, ref in around.releases.items() if (before or {}).get(key) != ref.number
     ]
-    return Decision(True, "; ".join([*new, *([breach] if breach else [])]), before, kept)
+    new += [breach] if breach else []
+    return Decision(True, "; ".join(new) or "no version of this definition learned from these releases", before, kept)
 
 
 def trained_on(mesh: Mesh, model: str) -> list[str]:

@@ -79,17 +79,10 @@ def make_monitoring(making: Making) -> Made:
     records: list[dict[str, Any]] = []
     for one in _told(measured, natural):
         figure = one.figure
-        usual = natural.get((figure.measure, figure.subject))
-        judged = judge(
-            figure,
-            definition.monitoring,
-            capacity=model.card.bands.capacity,
-            baseline=usual
-            if figure.measure in DRIFT
-            else None
-            if one.stage == TESTED
-            else baselines.get(figure.measure),
-        )
+        baseline = None if one.stage == TESTED else baselines.get(figure.measure)
+        if figure.measure in DRIFT:
+            baseline = natural.get((figure.measure, figure.subject))
+        judged = judge(figure, definition.monitoring, capacity=model.card.bands.capacity, baseline=baseline)
         records.append(
             {
                 "model_name": model.name,
@@ -191,7 +184,7 @@ def _measure(model: LoadedModel, rows: WatchedRows, threads: int) -> Iterator[Me
             distance = references[subject].ks(values)
             found += [Figure("ks", subject, distance, number)] if distance is not None else []
         flagged = int(model.card.bands.flagged(margins).sum())
-        found.append(_share("flag_rate", "flagged", flagged, number))
+        found.append(share_figure("flag_rate", "flagged", flagged, number))
         found += rows.labelling(place)
         yield from (Measured(period, stage, figure) for figure in found)
     for (period, stage), place in rows.outcome_groups():
@@ -236,12 +229,12 @@ def _outcomes(model: LoadedModel, truth: Floats, margins: Floats, seed: int) -> 
     positives, hits = int(truth.sum()), int(truth[flagged].sum())
     found = []
     if flagged.any():
-        found.append(_share("precision", "flagged", hits, int(flagged.sum())))
+        found.append(share_figure("precision", "flagged", hits, int(flagged.sum())))
     if positives:
-        found.append(_share("recall", "flagged", hits, positives))
+        found.append(share_figure("recall", "flagged", hits, positives))
     probability = model.card.calibration.probability(margins)
     expected = float(probability.mean())
-    rate = _share("calibration_gap", "probability", positives, len(truth))
+    rate = share_figure("calibration_gap", "probability", positives, len(truth))
     found.append(
         Figure("calibration_gap", "probability", rate.value - expected, len(truth),
                float(rate.low or 0.0) - expected, float(rate.high or 0.0) - expected)
@@ -263,13 +256,16 @@ def _baselines(model: LoadedModel, rows: WatchedRows, seed: int) -> dict[str, fl
     return {figure.measure: figure.value for figure in figures}
 
 
-def _share(measure: str, subject: str, part: int, whole: int) -> Figure:
+def share_figure(measure: str, subject: str, part: int, whole: int) -> Figure:
     """A share with its 95 % interval by Wilson (1927), which holds for few rows and for shares near nought."""
     z = 1.959963984540054
     share = part / whole
     centre = (share + z * z / (2 * whole)) / (1 + z * z / whole)
     reach = z * sqrt(share * (1 - share) / whole + z * z / (4 * whole * whole)) / (1 + z * z / whole)
-    return Figure(measure, subject, share, whole, max(centre - reach, 0.0), min(centre + reach, 1.0))
+    # At nought and at one the sums miss the share itself by a rounding.
+    return Figure(
+        measure, subject, share, whole, min(max(centre - reach, 0.0), share), max(min(centre + reach, 1.0), share)
+    )
 
 
 def _schema() -> pa.Schema:

@@ -13,6 +13,7 @@ from mesh.errors import ProjectError
 from mesh.model import load_definition
 from mesh.model.drift import Reference, stability_index
 from mesh.model.encoding import CATEGORY, NUMBER, Feature
+from mesh.model.monitoring import share_figure
 from mesh.model.monitoring_report import to_markdown, write_charts
 from mesh.model.watching import BREACH, WEEK, Figure, Judged, Monitoring, judge
 
@@ -122,6 +123,15 @@ def test_what_cannot_be_watched_is_refused_with_its_line(tmp_path: Path, more: s
     with pytest.raises(ProjectError) as error:
         _read(tmp_path, more)
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize("whole", range(1, 400, 7))
+def test_the_interval_of_a_share_holds_it_even_at_nought_and_at_one(whole: int) -> None:
+    """A bar of a chart cannot end before it begins."""
+    none, all_of_them = (share_figure("flag_rate", "flagged", part, whole) for part in (0, whole))
+    assert (none.low, none.value, all_of_them.value, all_of_them.high) == (0.0, 0.0, 1.0, 1.0)
+    assert 0 < (none.high or 0) < 1
+    assert none.high == pytest.approx(1 - (all_of_them.low or 0))
 
 
 def _record(measure: str, subject: str, value: float, **more: Any) -> dict[str, Any]:
