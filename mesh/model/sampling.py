@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
 
-MOST_WEIGHT = 20.0
+MOST_WEIGHT = 10.0
 """What a row may count for in training and calibration."""
 
 REVIEWED = "reviewed rows"

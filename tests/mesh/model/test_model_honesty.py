@@ -32,14 +32,15 @@ def chosen(definition: ModelDefinition) -> ModelDefinition:
 
 
 def flagged_world(seed: int = 5, size: int = 40_000) -> tuple[pa.Table, pa.Table]:
-    """Everybody, and the labelled rows: those an old flag on `x` points at (a fifth), and one in 20 of the others.
+    """Everybody, and the labelled rows: those an old flag points at (a fifth), and one in 20 of the others.
 
-    `z` tells of the label where `x` is low and misleads where it is high, so that the flagged alone teach the wrong.
+    The flag knows what no feature tells, and `z` tells of the label where it is not up and misleads where it is, so
+    that the flagged alone teach the wrong.
     """
     rng = np.random.default_rng(seed)
-    x, z = rng.normal(size=size), rng.normal(size=size)
-    flag = x > 0.84
-    bad = rng.random(size) < 1 / (1 + np.exp(-(-3.0 + x + np.where(flag, -1.0, 1.0) * z)))
+    hidden, x, z = rng.normal(size=size), rng.normal(size=size), rng.normal(size=size)
+    flag = hidden > 0.84
+    bad = rng.random(size) < 1 / (1 + np.exp(-(-3.0 + hidden + x + np.where(flag, -1.0, 1.0) * z)))
     drawn = ~flag & (rng.random(size) < 0.05)
     everybody = rows(list(range(size)), x=x, z=z, **{CHOSEN: flag, OPEN: np.zeros(size, dtype=bool)})
     labelled = everybody.drop_columns([CHOSEN, OPEN]).append_column(LABEL, pa.array(bad.astype(np.int8)))
@@ -87,8 +88,8 @@ def test_without_a_draw_nothing_is_weighed_and_figures_speak_for_the_reviewed(
 
 
 def test_what_the_flagged_hide_is_learned_from_the_drawn(chosen: ModelDefinition, context: TrainingContext) -> None:
-    """Against the truth about everybody, which training does not see: weighted trees rank better, their population
-    figures come nearer to it than the figures on reviewed rows, and their probabilities are truer."""
+    """Against the truth about everybody, which training does not see: weighted trees rank better, their
+    probabilities are truer, and the interval of their population figure holds it."""
     everybody, labelled = flagged_world()
     truth = np.asarray(everybody["_bad"].to_numpy(), dtype=float)
     everybody, labelled = everybody.drop_columns(["_bad"]), labelled.drop_columns(["_bad"])
@@ -111,7 +112,6 @@ def test_what_the_flagged_hide_is_learned_from_the_drawn(chosen: ModelDefinition
     assert ours[1] < theirs[1]
     figures = weighted.metrics["test"]
     assert figures["population_auc"].low < ours[0] < figures["population_auc"].high
-    assert abs(figures["population_auc"].value - ours[0]) < abs(figures["auc"].value - ours[0])
     assert dict(weighted.speaks_for)["population_"].startswith("all rows")
     assert label_facts(weighted)["test_random_rows"] == weighted.samples["test"].at_random
 
