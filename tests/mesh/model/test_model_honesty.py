@@ -49,13 +49,13 @@ def flagged_world(seed: int = 5, size: int = 40_000) -> tuple[pa.Table, pa.Table
 
 
 def test_a_row_drawn_at_random_stands_for_those_that_nobody_chose(chosen: ModelDefinition) -> None:
-    """By hand, part by part: 600 in the test part, 100 of them flagged, 20 drawn: each drawn row stands for 25."""
+    """By hand, part by part: 900 in the test part, 150 of them flagged, 30 drawn: each drawn row stands for 25."""
     everybody, labelled = [], []
-    for day in range(2000):
+    for day in range(3000):
         flag, drawn = day % 6 == 0, day % 30 == 1
         everybody.append((day, flag))
         if flag or drawn:
-            labelled.append((day, drawn, day % 4 == 0))
+            labelled.append((day, drawn, day % 4 < 2))
     table = rows(
         [row[0] for row in labelled],
         **{AT_RANDOM: [row[1] for row in labelled], LABEL: pa.array([row[2] for row in labelled]).cast("int8")},
@@ -64,16 +64,30 @@ def test_a_row_drawn_at_random_stands_for_those_that_nobody_chose(chosen: ModelD
     found = split_rows(replace(chosen, split=replace(chosen.split, test_share=0.3)), table)
     weights = weigh(chosen, found, population)
     assert weights is not None
-    assert sum(sample.population for sample in weights.samples.values()) == 2000
+    assert sum(sample.population for sample in weights.samples.values()) == 3000
     for part, sample in weights.samples.items():
         place = found.place(part)
         drawn = np.asarray(found.table[AT_RANDOM].to_numpy()[place], dtype=bool)
         assert sample.weight == (sample.population - sample.otherwise) / drawn.sum()
         assert weights.figures[place].sum() == pytest.approx(sample.population, rel=0.01)
-        assert set(weights.training[place]) == {1.0, min(sample.weight, MOST_WEIGHT)}
+        assert set(weights.training[place]) == {1.0, sample.weight_training}
         assert sample.effective == pytest.approx(effective_size(weights.figures[place]))
         assert sample.effective < sample.effective_training < found.parts[part].rows
+    assert 1 < sample.weight_training < MOST_WEIGHT
+    assert found.table.num_rows / 2 <= effective_size(weights.training) < 0.55 * found.table.num_rows
     assert weights.samples["test"].weight == pytest.approx(25, abs=0.5)
+
+
+def test_a_draw_with_next_to_no_finds_weighs_nothing(chosen: ModelDefinition) -> None:
+    """Four finds among the drawn of the validation part are chance; five are the least to go by."""
+    for finds, weighed in ((4, False), (5, True)):
+        drawn = np.arange(1000) % 2 == 0
+        bad = ~drawn & (np.arange(1000) % 10 == 1)
+        for first, last, most in ((0, 600, 30), (600, 750, finds), (750, 1000, 5)):
+            bad[np.flatnonzero(drawn[first:last])[:most] + first] = True
+        table = rows(list(range(1000)), **{AT_RANDOM: drawn, LABEL: pa.array(bad.astype(np.int8))})
+        population = rows(list(range(1000)), **{CHOSEN: ~drawn})
+        assert (weigh(chosen, split_rows(chosen, table), population) is not None) == weighed
 
 
 def test_without_a_draw_nothing_is_weighed_and_figures_speak_for_the_reviewed(
