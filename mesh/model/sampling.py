@@ -6,9 +6,10 @@ to be looked at, a row drawn at random carries the weight (rows nobody chose oth
 part of time, and a row chosen otherwise speaks for itself. That is exact where the draw is made among the rows that
 nothing else chose.
 
-Training caps the weight: one row that counts for hundreds would be learned by heart. Figures do not, as a capped
-weight would bend them; how little such a sample tells is in their interval, and in the effective sample size
-(sum of weights)^2 / (sum of squared weights) of Kish.
+Training caps the weight: one row that counts for hundreds would be learned by heart, and of what all rows tell at
+least half is kept. Figures do not, as a capped weight would bend them; how little such a sample tells is in their
+interval, and in the effective sample size (sum of weights)^2 / (sum of squared weights) of Kish. A draw with next to
+no finds says nothing of those that nobody chose; then all labelled rows count alike, and figures speak for them alone.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mesh.model.definition import ModelDefinition
-from mesh.model.frame import AT_RANDOM, CHOSEN
-from mesh.model.split import TEST, VALIDATION, Rows
+from mesh.model.frame import AT_RANDOM, CHOSEN, LABEL
+from mesh.model.split import MIN_POSITIVES, TEST, VALIDATION, Rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,8 +29,11 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
 
-MOST_WEIGHT = 20.0
+MOST_WEIGHT = 10.0
 """What a row may count for in training and calibration."""
+
+LEAST_KEPT = 0.5
+"""Effective share of the labelled rows that training keeps."""
 
 REVIEWED = "reviewed rows"
 EVERYBODY = "all rows: those drawn at random stand for those that nobody chose"
@@ -43,7 +47,7 @@ class Sample:
         population: rows of the input in that part of time.
         otherwise: those chosen otherwise than at random, whether or not their label is known.
         at_random: labelled rows drawn at random.
-        weight: what each of them counts for in figures; in training at most `MOST_WEIGHT`.
+        weight: what each of them counts for in figures; in training at most `weight_training`.
         effective: effective number of labelled rows in figures, and `effective_training` in training.
     """
 
@@ -51,6 +55,7 @@ class Sample:
     otherwise: int
     at_random: int
     weight: float
+    weight_training: float
     effective: float
     effective_training: float
 
@@ -65,7 +70,7 @@ class Weights:
 
 
 def weigh(definition: ModelDefinition, rows: Rows, population: pa.Table | None) -> Weights | None:
-    """Weights of all rows; None where the definition does not say how rows were chosen, or a part has none at random.
+    """Weights of all rows; None where the definition does not say how rows were chosen, or the draw found too little.
 
     Args:
         rows: labelled rows by part, with `_at_random`.
@@ -77,26 +82,43 @@ def weigh(definition: ModelDefinition, rows: Rows, population: pa.Table | None) 
         return None
     drawn = np.asarray(rows.table.column(AT_RANDOM).to_numpy(), dtype=bool)
     counted = _by_part(definition, rows, population)
-    exact, samples = np.ones(len(drawn)), {}
+    truth = np.asarray(rows.table.column(LABEL).to_numpy(), dtype=np.float64)
+    exact, counts = np.ones(len(drawn)), {}
     for part in rows.parts:
         place = rows.place(part)
         everybody, otherwise = counted[part]
         at_random = int(drawn[place].sum())
-        if not at_random:
+        if truth[place][drawn[place]].sum() < MIN_POSITIVES[part]:
             return None
         if otherwise is None:
             otherwise = int((~drawn[place]).sum())
         weight = max((everybody - otherwise) / at_random, 1.0)
         exact[place] = np.where(drawn[place], weight, 1.0)
+        counts[part] = (everybody, otherwise, at_random, weight)
+    capped = np.minimum(exact, _cap(exact))
+    samples = {}
+    for part, (everybody, otherwise, at_random, weight) in counts.items():
+        place = rows.place(part)
         samples[part] = Sample(
             population=everybody,
             otherwise=otherwise,
             at_random=at_random,
             weight=weight,
+            weight_training=float(capped[place].max()),
             effective=effective_size(exact[place]),
-            effective_training=effective_size(np.minimum(exact[place], MOST_WEIGHT)),
+            effective_training=effective_size(capped[place]),
         )
-    return Weights(np.minimum(exact, MOST_WEIGHT), exact, samples)
+    return Weights(capped, exact, samples)
+
+
+def _cap(weights: Floats) -> float:
+    """The greatest weight up to `MOST_WEIGHT` that keeps enough of what the rows tell."""
+    import numpy as np
+
+    for cap in np.arange(MOST_WEIGHT, 1.0, -0.5):
+        if effective_size(np.minimum(weights, cap)) >= LEAST_KEPT * len(weights):
+            return float(cap)
+    return 1.0
 
 
 def effective_size(weights: Floats) -> float:

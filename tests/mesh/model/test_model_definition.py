@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from mesh.errors import ProjectError
 from mesh.model import ChosenBy, Costs, Groups, Label, ModelDefinition, Search, Split, load_definition
 from mesh.model.gates import STAND_IN
+from mesh.model.reading import FIELDS
 
 TEXT = """\
 model: claim_fraud
@@ -94,6 +96,19 @@ def test_how_to_train_is_read_whole(tmp_path: Path) -> None:
     assert (found.as_of, found.moment) == ("2020-06-30", datetime(2020, 6, 30, 23, 59, 59, 999999))
     plain = load_definition(write(tmp_path, TEXT))
     assert (plain.search, plain.costs, plain.value, plain.as_of, plain.moment) == (None, None, None, None, None)
+
+
+def test_the_page_on_models_shows_a_definition_that_loads_and_names_every_key(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "models.md").read_text(encoding="utf-8")
+    example = page.split("```yaml\n")[1].split("```")[0]
+    found = load_definition(write(tmp_path, example))
+    assert (found.model, found.costs, found.as_of) == ("claim_fraud", Costs(35.0, "amount"), "2021-03-31")
+    told = {
+        name for line in page.splitlines() if line.startswith("| `") for name in re.findall("`([a-z_]+)`", line[:60])
+    }
+    assert set(FIELDS) - told == set()
+    keys = {line.split(":")[0] for line in example.splitlines() if line[:1].isalpha()}
+    assert set(FIELDS) - keys == {"parameters", "value"}
 
 
 def test_a_logistic_definition_has_parameters_and_a_search_of_its_own(tmp_path: Path) -> None:
