@@ -50,7 +50,8 @@ class Compiled:
         from mesh.model import kernels
 
         self._check(matrix.shape[1] if matrix.ndim == 2 else -1)
-        rows = np.asarray(matrix, dtype=np.float64)
+        # One layout, so that the kernels are compiled for one.
+        rows = np.ascontiguousarray(matrix, dtype=np.float64)
         result = np.empty(len(rows))
         in_pieces(
             len(rows),

@@ -98,12 +98,13 @@ class Forest:
             return np.ascontiguousarray(self._by_numpy(matrix).T)
         from mesh.model import kernels as compiled
 
-        total = np.empty((len(matrix), self.width))
+        rows = np.ascontiguousarray(matrix, dtype=np.float64)
+        total = np.empty((len(rows), self.width))
         grid = self._compiled.of_grid
         in_pieces(
-            len(matrix),
+            len(rows),
             threads,
-            lambda start, stop: compiled.contributions(matrix, start, stop, grid, self.explainer, total),
+            lambda start, stop: compiled.contributions(rows, start, stop, grid, self.explainer, total),
         )
         return total
 

@@ -52,9 +52,9 @@ class Made:
     """What a maker gives: the table, facts worth keeping with the release, and where versions of the model other than
     its champion scored, their numbers and the hashes of their bundles.
 
-    `lineage` says of columns which columns of products they come from, `table` being a product (`domain/name`); what it
-    does not name is told as worked out from the inputs as a whole. `told` is Markdown for whoever looks at the
-    asset; `charts` writes pictures into a new folder, for the MLflow run `run_id`.
+    `lineage` says of columns which columns of products they come from, `table` being a product (`domain/name`); a
+    column that it does not name is told as worked out from the inputs as a whole. `told` is Markdown for whoever
+    looks at the asset; `charts` writes pictures into a new folder, for the MLflow run `run_id`.
     """
 
     table: pa.Table

@@ -98,6 +98,11 @@ def to_markdown(fairness: Fairness, least_rows: int) -> str:
     return "\n".join(lines) + "\n"
 
 
+def p_text(p: float) -> str:
+    """`0.004`, or `< 0.001`."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def figure_table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """What `told` gave as the lines of a Markdown table."""
     head = ("of", "group", "figure", "rows", "value", "95 %", "rest", "ratio", "p (Holm)", "verdict")
@@ -105,8 +110,9 @@ def figure_table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     for row in rows:
         digits = 1 if row["figure"] == MEDIAN_DAYS else 3
         interval = "" if row["low"] is None else f"{row['low']:.{digits}f} to {row['high']:.{digits}f}"
-        numbers = (("value", digits), ("rest_value", digits), ("ratio_to_rest", 2), ("p_adjusted", 3))
-        value, rest, ratio, p = ("" if row[name] is None else f"{row[name]:.{places}f}" for name, places in numbers)
+        numbers = (("value", digits), ("rest_value", digits), ("ratio_to_rest", 2))
+        p = "" if row["p_adjusted"] is None else p_text(row["p_adjusted"])
+        value, rest, ratio = ("" if row[name] is None else f"{row[name]:.{places}f}" for name, places in numbers)
         cells = (
             row["attribute"], row["group_name"], row["figure"].replace("_", " "), str(row["sample_rows"] or "too few"),
             value, interval, rest, ratio, p, row["verdict"],

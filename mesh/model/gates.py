@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mesh.model.fairness import NOT_KNOWN
 from mesh.model.metrics import POPULATION
 
 if TYPE_CHECKING:
@@ -156,7 +157,10 @@ def _unknown(figure: str) -> str:
 
 def _groups(gate: Gate, found: Comparison) -> Verdict:
     word, _, kind = gate.figure.rpartition("_")
-    judged = [one for one in found.groups if one.figure == GROUP_FIGURES[word] and one.judged]
+    # People of whom nothing is known are no group that the law protects; false identities are among them.
+    judged = [
+        one for one in found.groups if one.figure == GROUP_FIGURES[word] and one.judged and one.group != NOT_KNOWN
+    ]
     if not judged:
         why = found.no_groups or f"no group has rows enough for its {word.replace('_', ' ')}"
         return Verdict(gate.name, NOT_JUDGED, why, gate.named, holds=gate.named)

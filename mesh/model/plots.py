@@ -66,7 +66,7 @@ def _shap(axes: Any, trained: TrainedModel) -> None:
     """
     import numpy as np
 
-    from mesh.model.encoding import encode
+    from mesh.model.encoding import CATEGORY, encode
 
     rows = trained.test_rows
     chosen = np.unique(np.linspace(0, rows.num_rows - 1, min(rows.num_rows, MOST_ROWS)).astype(np.int64))
@@ -78,7 +78,13 @@ def _shap(axes: Any, trained: TrainedModel) -> None:
     low, high = np.quantile(values[:, shown], (0.05, 0.95), axis=0)
     axes.barh(range(len(shown)), high - low, left=low, color="lightgrey")
     for label, colour in (("low value", "tab:blue"), ("high value", "tab:red"), ("missing", "black")):
-        means = [_mean_of(label, matrix[:, place], values[:, place]) for place in shown]
+        # Categories are numbered by their names, so that none is low or high.
+        means = [
+            float("nan")
+            if label != "missing" and trained.model.card.features[place].kind == CATEGORY
+            else _mean_of(label, matrix[:, place], values[:, place])
+            for place in shown
+        ]
         axes.scatter(means, range(len(shown)), s=18, color=colour, label=label, zorder=2)
     axes.axvline(0, linestyle=":", color="grey")
     axes.set_yticks(range(len(shown)), [names[place] for place in shown])

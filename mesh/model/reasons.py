@@ -65,13 +65,14 @@ def explained(model: LoadedModel, matrix: Floats, threads: int) -> Explained:
     if model.forest is not None and model.worth_compiling(len(matrix)):
         from mesh.model import kernels
 
+        rows = np.ascontiguousarray(matrix, dtype=np.float64)
         compiled, explainer, told = model.compiled, model.forest.explainer, texts.told()
         margins = np.empty(len(matrix))
         in_pieces(
             len(matrix),
             threads,
             lambda start, stop: kernels.explained(
-                matrix, start, stop, compiled.of_grid, compiled.scorer, explainer, told, margins, of_row
+                rows, start, stop, compiled.of_grid, compiled.scorer, explainer, told, margins, of_row
             ),
         )
         return Explained(margins, tuple(texts.words), of_row)

@@ -16,8 +16,7 @@ from mesh.model.atrs import TIER_1, Answer, Record
 from mesh.model.contest import contest_path
 from mesh.model.context import TrainingContext
 from mesh.model.definition import ModelDefinition
-from mesh.model.fairness import HIGHER, LOWER
-from mesh.model.fairness_report import told
+from mesh.model.fairness_report import p_text, told
 from mesh.model.metrics import Metric
 from mesh.model.model_card import size_of
 from mesh.model.proxies import strongest
@@ -214,10 +213,10 @@ def _groups(trained: TrainedModel) -> list[str]:
     judged = sum(one.judged for one in figures)
     lines = [f"{judged} comparisons of groups, {len(figures) - judged} more on too few rows to judge"]
     for one in figures:
-        if one.verdict in (HIGHER, LOWER):
+        if one.differs and one.p_adjusted is not None:
             lines.append(
                 f"{one.column} {one.group}: {one.figure.replace('_', ' ')} {one.value:.3f} is {one.verdict} than "
-                f"{one.rest:.3f} of the rest (p {one.p_adjusted:.3f}, adjusted)"
+                f"{one.rest:.3f} of the rest (p {p_text(one.p_adjusted)}, adjusted)"
             )
     for column, proxy in sorted(strongest(trained.fairness.proxies).items()):
         lines.append(f"{column}: told best by {proxy.feature} ({proxy.group}, AUC {proxy.auc:.3f}; 0.5 is chance)")

@@ -157,6 +157,17 @@ def test_a_group_out_of_bounds_counts_only_beyond_chance(verdict: str, expected:
     assert said(Gate("groups", "flag_rate_gap", high=0.1), found)[0] == expected
 
 
+def test_people_of_whom_nothing_is_known_hold_no_model_back(definition: ModelDefinition, trained: TrainedModel) -> None:
+    """Whoever has no record is flagged for that; their figures are evidence, not a bound."""
+    rows = trained.test_rows
+    flagged = trained.model.card.bands.flagged(_margins(trained, rows))
+    rng = np.random.default_rng(18)
+    groups = [None if flag and rng.random() < 0.5 else str(rng.choice(["x", "y"])) for flag in flagged]
+    found = compare(definition, trained.model, rows, None, groups={"sex": groups})
+    assert [one.verdict for one in found.groups if (one.group, one.figure) == ("not known", "flag_rate")] == ["higher"]
+    assert said(Gate("groups", "flag_rate_ratio", 0.5, 2.0), found) == ("passed", False)
+
+
 def test_groups_that_are_not_there_or_too_small_are_not_judged(
     definition: ModelDefinition, trained: TrainedModel
 ) -> None:

@@ -131,8 +131,8 @@ def test_it_is_registered_kept_and_scores_as_champion(
 
 
 def test_a_bundle_of_a_line_is_written_and_read(fitted: TrainedModel, everybody: pa.Table, tmp_path: Path) -> None:
-    write_bundle(tmp_path / "b", fitted.model)
-    again = load_bundle(tmp_path / "b", sha256=fitted.model.sha256)
+    write_bundle(tmp_path / "b", fitted.model, home=tmp_path)
+    again = load_bundle(tmp_path / "b", sha256=fitted.model.sha256, home=tmp_path)
     assert score(again, everybody).equals(score(fitted.model, everybody))
 
 
