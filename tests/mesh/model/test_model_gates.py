@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from mesh.model import LABEL, Gate, ModelDefinition, TrainedModel, TrainingContext
+from mesh.model import LABEL, Gate, GroupFigure, ModelDefinition, TrainedModel, TrainingContext
 from mesh.model.comparison import WEIGHT, Comparison, Opponent, compare
 from mesh.model.frame import VALUE
 from mesh.model.gates import judge, with_stand_ins
@@ -143,6 +143,18 @@ def test_a_planted_disparity_fails_and_an_even_treatment_passes(
     fair = compare(definition, trained.model, rows, None, groups={"even": even.tolist()})
     passed = {one.gate: (one.verdict, one.told) for one in judge(gates, fair)}
     assert passed["groups.flag_rate_ratio"] == ("passed", "2 groups, 0.5 to 2")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "expected"), [("not told apart", "passed"), ("lower", "failed"), ("too few rows", "not judged")]
+)
+def test_a_group_out_of_bounds_counts_only_beyond_chance(verdict: str, expected: str) -> None:
+    figure = GroupFigure(
+        "sex", "x", "flag_rate", 60, 0.1, 60, value=0.05, low=0.0, high=0.2, rest=0.2, ratio=0.25, verdict=verdict
+    )
+    found = Comparison(1, 600, 60, groups=(figure,))
+    assert said(Gate("groups", "flag_rate_ratio", 0.5, 2.0), found)[0] == expected
+    assert said(Gate("groups", "flag_rate_gap", high=0.1), found)[0] == expected
 
 
 def test_people_of_whom_nothing_is_known_hold_no_model_back(definition: ModelDefinition, trained: TrainedModel) -> None:
