@@ -61,7 +61,9 @@ def unexecuted_notes(contract: Contract) -> list[Finding]:
     found = []
     for place, why in not_executed(contract):
         field = place.partition(" ")[0]
-        path = tuple(int(part) if part.isdigit() else part for part in re.findall(r"[^.\[\]]+", field))
+        path = tuple(
+            int(part) if re.fullmatch("[0-9]{1,9}", part) else part for part in re.findall(r"[^.\[\]]+", field)
+        )
         found.append(Finding.at(document, path, "note", NOT_EXECUTED, f"Not executed: {why}."))
     return found
 

@@ -22,7 +22,9 @@ from mesh.contract.service import check_availability_window, freshness_rules, se
 from mesh.errors import ContractError, NotFound
 
 # The pattern of semver.org, without build metadata: two builds of one contract are the same contract.
-SEMVER = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?")
+# Nine digits a part: beyond some thousands Python reads no number from a text at all.
+_PART = r"(0|[1-9][0-9]{0,8})"
+SEMVER = re.compile(rf"{_PART}\.{_PART}\.{_PART}(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?")
 REQUIRED = ("kind", "id", "version", "status", "domain", "dataProduct")
 STATUSES = ("proposed", "draft", "active", "deprecated", "retired")
 
@@ -94,7 +96,8 @@ def parse_contract(content: bytes, file: Path) -> Contract:
     document.choose(("kind",), odcs.kind, ("DataContract",))
     version = str(odcs.version)
     if not SEMVER.fullmatch(version):
-        document.fail(("version",), f"`{version}` is no semantic version.", "MAJOR.MINOR.PATCH, such as 1.0.0")
+        said = version if len(version) <= 40 else f"{version[:40]}..."
+        document.fail(("version",), f"`{said}` is no semantic version.", "MAJOR.MINOR.PATCH, such as 1.0.0")
     document.choose(("status",), odcs.status, STATUSES)
     for name in ("domain", "dataProduct"):
         text = getattr(odcs, name)

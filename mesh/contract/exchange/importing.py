@@ -267,7 +267,7 @@ REQUIRED = ("name", "logicalType", "properties", "schema", "domain", "dataProduc
 
 def _remove(draft: dict[str, Any], field: str) -> bool:
     """Take a field out of the draft; False where there is no such field or a contract cannot be without it."""
-    parts = [int(part) if part.isdigit() else part for part in re.findall(r"[^.\[\]]+", field)]
+    parts = [int(part) if re.fullmatch("[0-9]{1,9}", part) else part for part in re.findall(r"[^.\[\]]+", field)]
     for i, part in enumerate(parts):
         if part in ENTRIES:
             # Half a rule or half a relationship means nothing.
