@@ -135,6 +135,6 @@ class Desk:
             [sys.executable, "-c", RUN, json.dumps(calls), json.dumps(options)],
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=800,
         )
         assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]

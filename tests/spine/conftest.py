@@ -67,7 +67,7 @@ class Spine:
         environment |= self.environment | extra
         return subprocess.run(
             [str(Path(sys.executable).parent / "mesh"), *words],
-            env=environment, cwd=self.project, input=given, capture_output=True, text=True, timeout=280, check=False,
+            env=environment, cwd=self.project, input=given, capture_output=True, text=True, timeout=800, check=False,
         )  # fmt: skip
 
     def fork(self, *words: str, **extra: str) -> Done:

@@ -107,7 +107,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(folder: Path, *builds: str) -> list[list[str]]:
     done = subprocess.run(
-        [sys.executable, "-c", RUN, str(folder), json.dumps(builds)], capture_output=True, text=True, timeout=240
+        [sys.executable, "-c", RUN, str(folder), json.dumps(builds)], capture_output=True, text=True, timeout=800
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     found: list[list[str]] = json.loads(done.stdout.splitlines()[-1])
