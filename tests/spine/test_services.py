@@ -159,6 +159,13 @@ def answers(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def is_owner(process: psutil.Process) -> bool:
+    try:
+        return process.cmdline()[-1:] == ["up"]
+    except psutil.Error:  # it ended since it was listed
+        return False
+
+
 def wait_for(condition: Any, what: str) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not condition():
@@ -216,7 +223,7 @@ def test_what_a_killed_mesh_up_left_behind_is_shown_and_stopped(served: Served) 
     """Its servers live in sessions of their own, so nobody else would ever end them and free their ports."""
     served.in_background()
     served.owner().kill()
-    wait_for(lambda: not any(p.cmdline()[-1:] == ["up"] for p in served.processes()), "the owner is gone")
+    wait_for(lambda: not any(is_owner(process) for process in served.processes()), "the owner is gone")
     assert served.running() == ALL
     again = served.command("up")
     assert again.returncode == 1
