@@ -34,7 +34,8 @@ up: $(VENV)/installed
 down: $(VENV)/installed
 	$(MESH) down
 
-# Three at a time, as many tests wait for a server; a file in one process, in the order of tests/conftest.py: the tests of a file share what they set up.
+# Three at a time, as many tests wait for a server; a file in one process, in the order of tests/conftest.py: the tests of
+# a file share what they set up.
 test: $(VENV)/installed
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
