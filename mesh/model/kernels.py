@@ -129,9 +129,10 @@ def margins(matrix, start, stop, grid, scorer, result):
     """Raw margins of the rows from `start` to `stop`."""
     searches, thresholds, category_columns, words, places_like = grid
     columns, cuts, keeps, split_from, leaf_from, values = scorer
-    places = np.zeros((places_like.shape[0], BLOCK), places_like.dtype)
-    masks = np.zeros(BLOCK, keeps.dtype)
-    sums, known, found = np.zeros(BLOCK), np.zeros(BLOCK), np.zeros(BLOCK, np.uint32)
+    block = min(BLOCK, stop - start)
+    places = np.zeros((places_like.shape[0], block), places_like.dtype)
+    masks = np.zeros(block, keeps.dtype)
+    sums, known, found = np.zeros(block), np.zeros(block), np.zeros(block, np.uint32)
     for at in range(start, stop, BLOCK):
         rows = min(BLOCK, stop - at)
         place_block(matrix, at, rows, searches, thresholds, category_columns, words, known, found, places)
@@ -165,9 +166,10 @@ def contributions(matrix, start, stop, grid, explainer, result):
     """Contributions of the rows from `start` to `stop`, rows x features."""
     searches, thresholds, category_columns, words, places_like = grid
     columns, cuts, strides, split_from, features, feature_from, table_from, tables, sums_like = explainer
-    places = np.zeros((places_like.shape[0], BLOCK), places_like.dtype)
-    sums, ways = np.zeros((sums_like.shape[0], BLOCK)), np.zeros(BLOCK, strides.dtype)
-    known, found = np.zeros(BLOCK), np.zeros(BLOCK, np.uint32)
+    block = min(BLOCK, stop - start)
+    places = np.zeros((places_like.shape[0], block), places_like.dtype)
+    sums, ways = np.zeros((sums_like.shape[0], block)), np.zeros(block, strides.dtype)
+    known, found = np.zeros(block), np.zeros(block, np.uint32)
     for at in range(start, stop, BLOCK):
         rows = min(BLOCK, stop - at)
         place_block(matrix, at, rows, searches, thresholds, category_columns, words, known, found, places)
@@ -199,10 +201,11 @@ def explained(matrix, start, stop, grid, scorer, explainer, told, result, words_
     columns, cuts, strides, split_from, features, feature_from, table_from, tables, sums_like = explainer
     group_of, members, medians, least, digits = told
     reasons, groups = words_of.shape[1], len(members)
-    places = np.zeros((places_like.shape[0], BLOCK), places_like.dtype)
-    masks, ways = np.zeros(BLOCK, keeps.dtype), np.zeros(BLOCK, strides.dtype)
-    sums, grouped = np.zeros((sums_like.shape[0], BLOCK)), np.zeros((groups, BLOCK))
-    known, found, margin = np.zeros(BLOCK), np.zeros(BLOCK, np.uint32), np.zeros(BLOCK)
+    block = min(BLOCK, stop - start)
+    places = np.zeros((places_like.shape[0], block), places_like.dtype)
+    masks, ways = np.zeros(block, keeps.dtype), np.zeros(block, strides.dtype)
+    sums, grouped = np.zeros((sums_like.shape[0], block)), np.zeros((groups, block))
+    known, found, margin = np.zeros(block), np.zeros(block, np.uint32), np.zeros(block)
     best, best_group = np.zeros(reasons + 1), np.zeros(reasons + 1, np.int32)
     for at in range(start, stop, BLOCK):
         rows = min(BLOCK, stop - at)
