@@ -74,10 +74,10 @@ def parse(line: bytes) -> Root | None:
     """The root of a line; None where it is not exactly what was written."""
     try:
         root = msgspec.json.decode(line, type=Root)
-        bytes.fromhex(root.hash)
+        canonical = all(bytes.fromhex(text).hex() == text for text in (root.hash, root.signature))
     except (msgspec.MsgspecError, ValueError):
         return None
-    return root if root.line == line else None
+    return root if canonical and root.line == line else None
 
 
 def read_root(file: Path) -> Root:
