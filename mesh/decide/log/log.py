@@ -41,7 +41,7 @@ from mesh.decide.log.index import Index, Indexed, Posting
 from mesh.decide.log.keys import LogKeys, keyed
 from mesh.decide.log.opening import catch_up, open_tail
 from mesh.decide.log.segments import Place, first_of, read, read_at, segment_path
-from mesh.decide.log.waiting import Batch, NotRecorded, Receipt, RequestConflict, Waiting, Wipe, wake
+from mesh.decide.log.waiting import Batch, LogOwned, NotRecorded, Receipt, RequestConflict, Waiting, Wipe, wake
 from mesh.decide.log.writer import ROOT_RECORDS, ROOT_SECONDS, Rooting, Writer
 from mesh.errors import DecisionLogError, MeshError, NotFound, UsageError
 
@@ -96,7 +96,8 @@ class DecisionLog:
         """Open a log for writing; an empty or missing folder becomes a new one.
 
         Raises:
-            DecisionLogError: another process owns it, or it is not whole.
+            LogOwned: another process writes it.
+            DecisionLogError: it is not whole.
             SettingsError: the key that it was begun with is missing.
         """
         self._folder, self._keys = folder, keys
@@ -106,7 +107,7 @@ class DecisionLog:
         try:
             self._owner.acquire()
         except Timeout as error:
-            raise DecisionLogError(
+            raise LogOwned(
                 f"Another process writes the decision log {folder}: one at a time owns it. Stop that one first."
             ) from error
         try:

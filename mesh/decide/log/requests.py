@@ -15,7 +15,10 @@ from pathlib import Path
 
 import msgspec
 
-from mesh.errors import DecisionLogError
+from mesh.decide.log.keys import LogKeys, keyed
+from mesh.decide.log.segments import identity_of, segment_files
+from mesh.decide.log.waiting import LogOwned
+from mesh.errors import DecisionLogError, NotFound
 
 PATIENCE_SECONDS = 15.0
 LOOK_SECONDS = 0.05
@@ -63,6 +66,27 @@ def waiting(folder: Path) -> Iterator[Request]:
             continue
         file.unlink(missing_ok=True)
         yield Request(file, subject, asked.who, asked.why)
+
+
+def erase(folder: Path, keys: LogKeys, claim_id: str, *, who: str, why: str) -> int:
+    """Erase the payload of a decision, by its owner where a process owns the log; the record that says so.
+
+    Raises:
+        NotFound: there is no log, or no decision on this id.
+        DecisionLogError: it was refused, or the owner does not answer.
+    """
+    from mesh.decide.log.log import DecisionLog
+
+    files = segment_files(folder)
+    if not files:
+        raise NotFound(f"There is no decision log in {folder}.")
+    try:
+        log = DecisionLog(folder, keys)
+    except LogOwned:
+        subject = keyed(keys.subject_key(identity_of(files[0]).key_id), claim_id.encode())
+        return ask(folder, subject, who=who, why=why)
+    with log:
+        return log.erase(claim_id, who=who, why=why)
 
 
 def ask(folder: Path, subject: bytes, *, who: str, why: str) -> int:

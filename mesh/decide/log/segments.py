@@ -92,6 +92,11 @@ class Walked:
     erasable: bytes
 
 
+def log_folder(home: Path) -> Path:
+    """Where the log of a mesh is, given its home."""
+    return home / "decisions" / "log"
+
+
 def segment_files(folder: Path) -> list[Path]:
     """The segments in order."""
     return sorted(path for path in (folder / "segments").glob("*.segment") if NAME.fullmatch(path.name))

@@ -17,6 +17,10 @@ class NotRecorded(DecisionLogError):
     """The disk refused: nothing was recorded, so nothing may be answered. The next try may succeed."""
 
 
+class LogOwned(DecisionLogError):
+    """Another process writes the log."""
+
+
 class RequestConflict(DecisionLogError):
     """A decision on this id is on record for another request, or for one that was erased since.
 
