@@ -24,6 +24,8 @@ from mesh.decide.log.segments import Place, sync_folder
 
 MAP_BYTES = 1 << 37
 """Address space, not disk or memory: an index of a thousand million records would fit."""
+SLIM_AFTER = 1000
+"""Records after which the pages they touched are let go; each may have brought in 64 KiB."""
 _PLACE = struct.Struct(f"<QQ{FINGERPRINT}s")
 _WHERE = struct.Struct("<QQ")
 _THROUGH = struct.Struct("<QQ32s")
@@ -57,6 +59,7 @@ class Index:
             lmdb.Error, OSError: the disk refuses.
         """
         self._folder = folder
+        self._libc = ctypes.CDLL(None)
         if not _trusted(folder):
             shutil.rmtree(folder, ignore_errors=True)
         try:
@@ -93,6 +96,9 @@ class Index:
                 with txn.cursor(self._correlations) as cursor:
                     cursor.putmulti(correlations, overwrite=False)
             txn.put(b"through", _THROUGH.pack(through.sequence, end, through.hash), db=self._about)
+        self._grown += len(postings)
+        if self._grown >= SLIM_AFTER:
+            self.slim()
 
     def forget(self, subject: bytes, at: Indexed) -> None:
         """Drop the hash of the request; where the record is stays."""
@@ -114,13 +120,9 @@ class Index:
         """Let go of the pages of the file that this process has looked at: they stay in the kernel's cache, but a
         process that lives for months must not seem to grow with its log.
         """
-        name = str(self._folder / "data.mdb")
-        libc = ctypes.CDLL(None, use_errno=True)
-        with open("/proc/self/maps") as maps:
-            for line in maps:
-                if line.rstrip("\n").endswith(name):
-                    begin, end = (int(word, 16) for word in line.split(" ", 1)[0].split("-"))
-                    libc.madvise(ctypes.c_void_p(begin), ctypes.c_size_t(end - begin), mmap.MADV_DONTNEED)
+        for begin, end in self._mapped:
+            self._libc.madvise(ctypes.c_void_p(begin), ctypes.c_size_t(end - begin), mmap.MADV_DONTNEED)
+        self._grown = 0
 
     def close(self) -> None:
         self._env.sync(True)
@@ -142,6 +144,17 @@ class Index:
         self._subjects = self._env.open_db(b"subjects")
         self._correlations = self._env.open_db(b"correlations")
         self._about = self._env.open_db(b"about")
+        self._mapped, self._grown = _mapped(self._folder.resolve() / "data.mdb"), 0
+
+
+def _mapped(file: Path) -> list[tuple[int, int]]:
+    """Where in this process's memory a file is; nowhere, as far as one can tell, without /proc."""
+    try:
+        lines = Path("/proc/self/maps").read_text().splitlines()
+    except OSError:
+        return []
+    places = (line.split(" ", 1)[0].split("-") for line in lines if line.endswith(f" {file}"))
+    return [(int(begin, 16), int(end, 16)) for begin, end in places]
 
 
 def _boot() -> str:

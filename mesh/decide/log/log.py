@@ -48,7 +48,7 @@ from mesh.errors import DecisionLogError, MeshError, NotFound, UsageError
 SEGMENT_BYTES = 1 << 26
 INDEX_GROUP = 128
 UNINDEXED_LIMIT = 50_000
-SLIM_SECONDS = 10.0
+SLIM_SECONDS = 1.0
 
 _log = logging.getLogger(__name__)
 

@@ -160,7 +160,6 @@ def catch_up(index: Index, folder: Path, identity: Identity, head: Place) -> Non
                     postings.append(Posting(one.entry.subject, body.correlation_id.encode(), found))
                 if len(postings) >= CATCH_UP:
                     index.add(postings, place, one.end)
-                    index.slim()
                     postings = []
         except Damage as damage:
             raise DecisionLogError(f"{damage}. {_WAY_OUT}") from damage

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
+import psutil
 import pytest
 
 from mesh.decide.log import (
@@ -26,6 +27,8 @@ from mesh.decide.log import (
     read,
     verify,
 )
+from mesh.decide.log.index import Index, Indexed, Posting
+from mesh.decide.log.segments import Place
 from mesh.errors import DecisionLogError, NotFound, SettingsError, UsageError
 from tests.conftest import ROOT
 from tests.mesh.decide.desk import KEYS, OTHERS_KEYS, decision, opened, submission, written
@@ -256,6 +259,27 @@ def test_a_correlation_id_that_cannot_be_indexed_is_refused_before_anything_is_b
                 log.append_now([submission(1), Submission("claim-2", b"r", bad, b"p")])
         assert log.append_now([submission(1)])[0].sequence == 1
     assert verify(tmp_path, KEYS.public).faults == []
+
+
+def test_memory_does_not_grow_with_the_index(tmp_path: Path) -> None:
+    """Its pages are mapped: without being let go they would all count as this process's own."""
+    index = Index(tmp_path)
+    file = str(tmp_path / "data.mdb")
+
+    def resident() -> int:
+        return sum(one.rss for one in psutil.Process().memory_maps() if one.path == file)
+
+    chance = random.Random(1)
+    for begin in range(0, 120_000, 20_000):
+        postings = [
+            Posting(chance.randbytes(16), b"c-%016x" % chance.getrandbits(60), Indexed(number, 84, bytes(16)))
+            for number in range(begin, begin + 20_000)
+        ]
+        index.add(postings, Place(begin + 20_000, bytes(32)), 84)
+    assert (tmp_path / "data.mdb").stat().st_size > 8 << 20
+    assert resident() < 2 << 20
+    assert index.subject(postings[7].subject) == postings[7].at
+    index.close()
 
 
 CHILD = """
