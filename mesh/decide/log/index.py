@@ -12,10 +12,11 @@ import mmap
 import os
 import shutil
 import struct
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import lmdb
 
@@ -52,6 +53,12 @@ class Posting:
 class Index:
     """The index of one log; its owner alone opens it."""
 
+    _env: lmdb.Environment
+    _view: Any
+    _mapped: list[tuple[int, int]]
+    _grown: int
+    _stale: bool
+
     def __init__(self, folder: Path) -> None:
         """Open it, or make an empty one where it cannot be trusted.
 
@@ -59,6 +66,7 @@ class Index:
             lmdb.Error, OSError: the disk refuses.
         """
         self._folder = folder
+        self._view_lock = threading.Lock()
         self._libc = ctypes.CDLL(None)
         if not _trusted(folder):
             shutil.rmtree(folder, ignore_errors=True)
@@ -70,6 +78,7 @@ class Index:
 
     def clear(self) -> None:
         """Begin again: the index is of another log than the one at hand."""
+        self._view.abort()
         self._env.close()
         shutil.rmtree(self._folder)
         self._open()
@@ -96,6 +105,7 @@ class Index:
                 with txn.cursor(self._correlations) as cursor:
                     cursor.putmulti(correlations, overwrite=False)
             txn.put(b"through", _THROUGH.pack(through.sequence, end, through.hash), db=self._about)
+        self._stale = True
         self._grown += len(postings)
         if self._grown >= SLIM_AFTER:
             self.slim()
@@ -104,16 +114,15 @@ class Index:
         """Drop the hash of the request; where the record is stays."""
         with self._env.begin(write=True) as txn:
             txn.put(subject, _PLACE.pack(at.sequence, at.offset, bytes(FINGERPRINT)), db=self._subjects)
+        self._stale = True
 
     def subject(self, subject: bytes) -> Indexed | None:
-        with self._env.begin(db=self._subjects) as txn:
-            raw = txn.get(subject)
+        raw = self._look(subject, self._subjects)
         return None if raw is None else Indexed(*_PLACE.unpack(raw))
 
     def correlation(self, correlation: bytes) -> tuple[int, int] | None:
         """Sequence and offset."""
-        with self._env.begin(db=self._correlations) as txn:
-            raw = txn.get(correlation)
+        raw = self._look(correlation, self._correlations)
         return None if raw is None else _WHERE.unpack(raw)
 
     def slim(self) -> None:
@@ -125,9 +134,22 @@ class Index:
         self._grown = 0
 
     def close(self) -> None:
+        self._view.abort()
         self._env.sync(True)
         self._env.close()
         _mark(self._folder, clean=True)
+
+    def _look(self, key: bytes, db: Any) -> bytes | None:
+        """Look into one view that is kept: nobody else writes, so it is good until the next writing here, and to begin
+        one costs more than the look itself.
+        """
+        with self._view_lock:
+            if self._stale:
+                self._stale = False
+                self._view.abort()
+                self._view = self._env.begin()
+            found: bytes | None = self._view.get(key, db=db)
+            return found
 
     def _open(self) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -144,6 +166,7 @@ class Index:
         self._subjects = self._env.open_db(b"subjects")
         self._correlations = self._env.open_db(b"correlations")
         self._about = self._env.open_db(b"about")
+        self._view, self._stale = self._env.begin(), False
         self._mapped, self._grown = _mapped(self._folder.resolve() / "data.mdb"), 0
 
 

@@ -159,7 +159,10 @@ class DecisionLog:
             RequestConflict: there is a decision on this id for another request.
             NotRecorded: the disk refused.
         """
-        (found,) = await self.append_all((Submission(claim_id, request, decision, payload),))
+        submission = Submission(claim_id, request, decision, payload)
+        (found,), waiters = self._hand_in((submission,), asyncio.get_running_loop())
+        for one in waiters:
+            await one
         if isinstance(found, RequestConflict):
             raise found
         return found

@@ -115,7 +115,7 @@ def ask(folder: Path, subject: bytes, *, who: str, why: str) -> int:
 
 
 def _write(file: Path, content: bytes) -> None:
-    temporary = file.with_name(f".{file.name}")
+    temporary = file.with_name(f"{file.name}.new")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as out:
         out.write(content)

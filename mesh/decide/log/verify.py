@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from mesh.decide.log.entries import Decision, Erasure, commit, wiped
@@ -33,6 +35,10 @@ from mesh.errors import DecisionLogError
 _TORN = " (a killed process leaves that; the next start cuts it off)"
 FAULTS = 100
 """Faults that are listed; a log whose chain is broken early would list every record."""
+
+
+WIPE_LOOKS = 20
+WIPE_LOOK_SECONDS = 0.05
 
 
 @dataclass
@@ -152,7 +158,7 @@ def _judge_erasures(folder: Path, suspects: dict[int, _Suspect], erasures: dict[
     """A payload may differ from what was committed to only by being wiped, and only with a record that says so."""
     for sequence, at in suspects.items():
         # Read again: it may have been wiped while it was being read.
-        gone = wiped(read_at(at.segment, at.offset)[2])
+        gone = _waited(folder, partial(_wiped_at, at))
         by = erasures.get(sequence, 0)
         if gone and by > sequence:
             verdict.erased += 1
@@ -162,11 +168,7 @@ def _judge_erasures(folder: Path, suspects: dict[int, _Suspect], erasures: dict[
     for sequence, by in erasures.items():
         if sequence in suspects:
             continue
-        try:
-            back = not next(read(folder, sequence - 1)).erased
-        except (StopIteration, DecisionLogError):
-            back = True
-        if back:
+        if not _waited(folder, partial(_erased, folder, sequence)):
             verdict.blame(f"record {by} says that the payload of record {sequence} was erased, but it is there")
         else:
             verdict.erased += 1
@@ -208,6 +210,28 @@ def _hold(name: str, root: Root, identity: Identity, hashes: dict[int, bytes], v
         verdict.blame(f"{name} at record {root.sequence}: the log has no such record: it was cut short")
     elif hashes[root.sequence] != root.place.hash:
         verdict.blame(f"{name} at record {root.sequence}: the log was written anew: its hash there is another")
+
+
+def _wiped_at(at: _Suspect) -> bool:
+    return wiped(read_at(at.segment, at.offset)[2])
+
+
+def _erased(folder: Path, sequence: int) -> bool:
+    try:
+        return next(read(folder, sequence - 1)).erased
+    except (StopIteration, DecisionLogError):
+        return False
+
+
+def _waited(folder: Path, holds: Callable[[], bool]) -> bool:
+    """Whether something holds, perhaps in a moment: the owner of a log records an erasure just before it wipes."""
+    for _ in range(WIPE_LOOKS):
+        if holds():
+            return True
+        if not _owned(folder):
+            break
+        time.sleep(WIPE_LOOK_SECONDS)
+    return holds()
 
 
 def _owned(folder: Path) -> bool:

@@ -62,7 +62,7 @@ class Tamperer:
         self.ways: list[Callable[[Files], None]] = [
             self.flip, self.flip, self.flip_root, self.cut_file, self.cut_roots, self.insert, self.drop_record,
             self.repeat_record, self.swap_records, self.drop_segment, self.swap_segments, self.repeat_segment,
-            self.cut_at_record, self.zero_payload, self.other_payload, self.put_back_erased, self.rewrite,
+            self.cut_at_record, self.zero_payload, self.other_payload, self.stretch_payload, self.stretch_payload, self.put_back_erased, self.rewrite,
             self.rewrite_and_roots, self.rewrite_without, self.forge_root, self.older, self.drop_root, self.swap_roots,
         ]  # fmt: skip
 
@@ -151,6 +151,16 @@ class Tamperer:
 
     def other_payload(self, files: Files) -> None:
         self._payload(files, lambda erasable: self.chance.randbytes(len(erasable)))
+
+    def stretch_payload(self, files: Files) -> None:
+        """Zeros are added, with a frame that fits: among the zeros of an erased payload they would not show."""
+
+        def edit(found: list[bytes]) -> None:
+            at = self.chance.randrange(len(found))
+            chained, erasable = parts(found[at])
+            found[at] = framed(FRAME.unpack_from(found[at])[3], chained, erasable + bytes(self.chance.randrange(1, 9)))
+
+        self._edit_records(files, edit)
 
     def put_back_erased(self, files: Files) -> None:
         """What was erased comes back, from a copy made before."""

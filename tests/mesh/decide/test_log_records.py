@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import resource
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -202,6 +204,12 @@ def test_a_log_that_is_damaged_behind_its_last_root_is_not_written_to(tmp_path: 
     segment.write_bytes(raw)
     with pytest.raises(DecisionLogError, match="record 1 at byte 84: its lengths or its hash were changed"):
         opened(tmp_path)
+    raw[84] ^= 1
+    segment.write_bytes(raw.replace(b"payload 2", b"payload 7"))
+    with pytest.raises(DecisionLogError, match=r"record 2 at byte \d+: its payload was changed"):
+        opened(tmp_path)
+    segment.write_bytes(raw)
+    opened(tmp_path).close()
 
 
 def test_a_log_that_was_cut_before_its_last_root_is_not_written_to(tmp_path: Path) -> None:
@@ -238,17 +246,42 @@ def test_a_disk_that_refuses_refuses_the_callers_and_nothing_else(tmp_path: Path
         first = asyncio.run(ask(log, range(1, 3)))
         (segment,) = segments(tmp_path)
         size = segment.stat().st_size
-        with full_disk(size + 40_000):
+        with full_disk(size + 10_000):
             refused = asyncio.run(ask(log, range(3, 13)))
-        # One may have gone in a group of its own; whatever was refused must be gone.
-        kept = [one.sequence for one in refused if isinstance(one, Receipt)]
-        assert sequences(tmp_path) == [1, 2, *kept]
-        assert all(isinstance(one, Receipt | NotRecorded) for one in refused)
-        assert len(kept) <= 1
+        assert {type(one) for one in refused} == {NotRecorded}
+        assert segment.stat().st_size == size  # nor is anything half written left
+        assert sequences(tmp_path) == [1, 2]
         again = asyncio.run(ask(log, range(3, 13)))
         assert log.known("claim-12", b"r") is not None
     assert [one.sequence for one in (*first, *again) if isinstance(one, Receipt)] == list(range(1, 13))
     assert verify(tmp_path, KEYS.public, [last_root(tmp_path)]).faults == []
+
+
+def test_an_answer_waits_until_the_disk_has_its_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sync is held up: nobody is answered. What comes meanwhile is one group: one more sync for all of it."""
+    synced, release, real = [], threading.Event(), os.fdatasync
+
+    def held(descriptor: int) -> None:
+        release.wait(10)
+        real(descriptor)
+        synced.append(descriptor)
+
+    async def ask(log: DecisionLog) -> tuple[bool, list[Receipt]]:
+        asked = [asyncio.ensure_future(log.append(*submission(1)))]
+        await asyncio.sleep(0.05)
+        asked += [asyncio.ensure_future(log.append(*submission(number))) for number in range(2, 30)]
+        await asyncio.sleep(0.05)
+        early = any(one.done() for one in asked) or bool(sequences(tmp_path))
+        release.set()
+        return early, await asyncio.gather(*asked)
+
+    with opened(tmp_path) as log:
+        monkeypatch.setattr(os, "fdatasync", held)
+        early, receipts = asyncio.run(ask(log))
+        count = len(synced)
+    assert not early
+    assert [one.sequence for one in receipts] == list(range(1, 30))
+    assert count == 2
 
 
 def test_a_correlation_id_that_cannot_be_indexed_is_refused_before_anything_is_built(tmp_path: Path) -> None:
