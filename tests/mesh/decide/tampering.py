@@ -62,7 +62,8 @@ class Tamperer:
         self.ways: list[Callable[[Files], None]] = [
             self.flip, self.flip, self.flip_root, self.cut_file, self.cut_roots, self.insert, self.drop_record,
             self.repeat_record, self.swap_records, self.drop_segment, self.swap_segments, self.repeat_segment,
-            self.cut_at_record, self.zero_payload, self.other_payload, self.stretch_payload, self.stretch_payload, self.put_back_erased, self.rewrite,
+            self.cut_at_record, self.zero_payload, self.other_payload,
+            self.stretch_payload, self.stretch_payload, self.put_back_erased, self.rewrite,
             self.rewrite_and_roots, self.rewrite_without, self.forge_root, self.older, self.drop_root, self.swap_roots,
         ]  # fmt: skip
 
