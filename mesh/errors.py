@@ -11,6 +11,7 @@
     ├── PublishRefused            the gate in the publish transaction said no
     ├── BuildFailed               an engine (dbt, Python) could not build a candidate
     ├── ModelError                a model cannot be trained, loaded or trusted
+    ├── DecisionLogError          a decision log cannot be opened, written or trusted
     └── NotFound                  no such product, release or file
 
 Errors never carry row values: the data of the mesh is personal.
@@ -97,6 +98,10 @@ class BuildFailed(MeshError):
 
 class ModelError(MeshError):
     """A model cannot be trained, found, loaded or trusted."""
+
+
+class DecisionLogError(MeshError):
+    """A decision log cannot be opened, written or trusted."""
 
 
 class NotFound(MeshError):

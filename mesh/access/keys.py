@@ -120,6 +120,20 @@ class KeyRing:
             raise SettingsError(f"The key ring holds no key {key_id!r}. Known: {', '.join(self.ids)}.")
         return _derive(self._secrets[key_id], b"model signature", 32)
 
+    def log_key(self, key_id: str, purpose: str) -> bytes:
+        """A 32-byte key of a decision log: `root` is the seed of the Ed25519 key that signs roots, `subject` the key of
+        the hashes that stand for ids and requests.
+
+        Raises:
+            SettingsError: the ring holds no such key.
+        """
+        if key_id not in self._secrets:
+            raise SettingsError(
+                f"A decision log was begun with key {key_id!r}, which this key ring does not hold. "
+                f"Known: {', '.join(self.ids)}. Restore the older key."
+            )
+        return _derive(self._secrets[key_id], b"decision log " + purpose.encode(), 32)
+
     def encryption_key(self, key_id: str) -> bytes:
         """The 64-byte AES-SIV key of an id.
 

@@ -1,10 +1,11 @@
-"""The platform's own commands: products, contracts, catalogue, lineage, failing rows, probes, SQL, models, news."""
+"""The platform's own commands: products, contracts, catalogue, lineage, failing rows, probes, models, decisions."""
 
 import typer
 
 from mesh.commands import (
     catalogue,
     contracts,
+    deciding,
     explaining,
     failing,
     lineage,
@@ -26,6 +27,7 @@ PARTS = (
     lineage,
     failing,
     notices,
+    deciding,
     probing,
     query,
     modelling,

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mesh.console import listing, screen, waiting
+from mesh.errors import UsageError
 
 if TYPE_CHECKING:
     from mesh.levels import LevelResult
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+DECISIONS = "decisions"
 ProductKey = Annotated[str, typer.Argument(metavar="DOMAIN/PRODUCT", help="A product, such as claims/claims.")]
 
 
@@ -171,8 +174,26 @@ def audit(
     listing(rows, as_json=as_json, title=title, empty="The contract has no rules.")
 
 
-def verify(key: ProductKey) -> None:
-    """Check every data file of the served release against the checksums it was sealed with."""
+def verify(
+    key: Annotated[str, typer.Argument(metavar="DOMAIN/PRODUCT|decisions", help="A product, or the decision log.")],
+    root: Annotated[
+        list[Path] | None,
+        typer.Option("--root", metavar="FILE", help="decisions: a root exported earlier; again for more."),
+    ] = None,
+    public_key: Annotated[
+        list[Path] | None, typer.Option("--public-key", metavar="FILE", help="decisions: instead of this mesh's keys.")
+    ] = None,
+    log: Annotated[Path | None, typer.Option("--log", metavar="DIR", help="decisions: a log elsewhere.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Check every data file of the served release against its checksums; or every byte of the decision log."""
+    if key == DECISIONS:
+        from mesh.commands.deciding import verify_decisions
+
+        verify_decisions(log, root or [], public_key or [], as_json)
+        return
+    if root or public_key or log or as_json:
+        raise UsageError(f"--root, --public-key, --log and --json go with `mesh verify {DECISIONS}` only.")
     from mesh.errors import MeshError, NotFound
     from mesh.lake import SealedFile
     from mesh.lake import verify as check
