@@ -1,4 +1,4 @@
-"""The platform's own commands: products, contracts, catalogue, lineage, failing rows, probes, SQL, models, news."""
+"""The platform's own commands: products, contracts, catalogue, lineage, rows, probes, SQL, models, news, tokens."""
 
 import typer
 
@@ -16,6 +16,7 @@ from mesh.commands import (
     query,
     replaying,
     retiring,
+    tokens,
 )
 
 PARTS = (
@@ -32,6 +33,7 @@ PARTS = (
     replaying,
     making,
     retiring,
+    tokens,
 )
 
 __all__ = ["register"]
