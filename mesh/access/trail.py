@@ -89,7 +89,7 @@ class Trail:
         """
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.folder = folder
-        self._lock = FileLock(folder / "owner.lock", timeout=0, mode=0o600)
+        self._lock = FileLock(folder / "owner.lock", timeout=0, mode=0o600, thread_local=False)
         try:
             self._lock.acquire()
         except Timeout:
@@ -114,9 +114,12 @@ class Trail:
     def refused(self, event: Event, correlation: str) -> None:
         """Put a refusal on record; returns at once."""
         with self._work:
-            at, first, times = self._refusals.get(event, (_now(), correlation, 0))
-            self._refusals[event] = (at, first, times + 1)
-            self._work.notify()
+            known = self._refusals.get(event)
+            if known is None:
+                self._refusals[event] = (_now(), correlation, 1)
+                self._work.notify()
+            else:
+                self._refusals[event] = (known[0], known[1], known[2] + 1)
 
     async def looked(self, event: Event, correlation: str, subjects: Sequence[str]) -> None:
         """Put a look on record and wait until it is on disk.

@@ -201,10 +201,13 @@ class Guard:
             message, first = first, None
             return message or await receive()
 
-        try:
-            await self.app(scope, receive_again, send)
-        finally:
-            await self._stop()
+        async def send_on(message: Message) -> None:
+            if message["type"].startswith("lifespan.shutdown"):
+                # Before the server hears of it: then it ends, whatever is still being done.
+                await self._stop()
+            await send(message)
+
+        await self.app(scope, receive_again, send_on)
 
     def _start(self) -> None:
         self._trail = Trail(self._folder, self._keyring)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import http
+from http import HTTPStatus
 from uuid import uuid4
 
 import msgspec
@@ -10,6 +10,9 @@ from starlette.types import Send
 
 HEADERS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
 """What every answer of a guarded service carries: it may hold personal data."""
+
+
+_encode = msgspec.json.Encoder().encode
 
 
 class Body(msgspec.Struct, frozen=True, rename="camel"):
@@ -46,10 +49,8 @@ class Problem(Exception):
         self.why, self.token = why or kind, token
 
     def body(self, correlation: str) -> bytes:
-        title = http.HTTPStatus(self.status).phrase
-        return msgspec.json.encode(
-            Body(f"urn:insight-mesh:problem:{self.kind}", title, self.status, self.detail, correlation)
-        )
+        title = HTTPStatus(self.status).phrase
+        return _encode(Body(f"urn:insight-mesh:problem:{self.kind}", title, self.status, self.detail, correlation))
 
 
 def retry(seconds: float) -> tuple[tuple[bytes, bytes], ...]:

@@ -18,7 +18,7 @@ from mesh.postgres import Postgres
 from mesh.settings import Settings
 
 FILES_SECONDS = 0.5
-SERVER_SECONDS = 2.0
+SERVER_SECONDS = 1.0
 
 _log = logging.getLogger(__name__)
 
