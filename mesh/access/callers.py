@@ -10,6 +10,7 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from mesh.access.bearer import PREFIX, digest, well_formed
@@ -25,6 +26,19 @@ REMEMBERED = 10_000
 _SCHEME = b"bearer "
 _PREFIX = PREFIX.encode()
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the files said when they were read last, and who has been let in by them since.
+
+    One object, swapped whole: nobody who was judged by old keys is remembered beside new ones.
+    """
+
+    tokens: Mapping[bytes, Caller]
+    revoked: Mapping[bytes, str]
+    rules: JwtRules | None
+    signed: OrderedDict[bytes, Caller]
 
 
 class Callers:
@@ -50,14 +64,15 @@ class Callers:
             raise Refused("scheme")
         secret = header[7:]
         key = digest(secret)
-        caller = self._tokens.get(key)
+        known = self._known
+        caller = known.tokens.get(key)
         if caller is not None:
             if caller.expires <= self._clock():
                 raise Refused("expired", caller.token)
             return caller
-        caller = self._signed.get(key)
+        caller = known.signed.get(key)
         # At its end a signed token is judged anew, with the leeway that clocks are allowed.
-        return caller if caller is not None and caller.expires > self._clock() else self._meet(secret, key)
+        return caller if caller is not None and caller.expires > self._clock() else self._meet(known, secret, key)
 
     def refresh(self) -> bool:
         """Read again what has changed; False where nothing has.
@@ -75,32 +90,28 @@ class Callers:
             _log.error("No bearer token is accepted until this is mended: %s", error)
         return True
 
-    def _meet(self, secret: bytes, key: bytes) -> Caller:
+    def _meet(self, known: _Known, secret: bytes, key: bytes) -> Caller:
         """A secret that is in no memory: revoked, expired, forged, or a signed token for the first time."""
-        if key in self._revoked:
-            raise Refused("revoked", self._revoked[key])
+        if key in known.revoked:
+            raise Refused("revoked", known.revoked[key])
         if secret.startswith(_PREFIX):
             raise Refused("unknown" if well_formed(secret) else "malformed")
-        rules, signed = self._rules, self._signed
-        if rules is None:
+        if known.rules is None:
             raise Refused("malformed")
-        caller = rules.caller(secret)
+        caller = known.rules.caller(secret)
         if caller.expires > self._clock():
-            signed[key] = caller
-            if len(signed) > REMEMBERED:
-                signed.popitem(last=False)
+            known.signed[key] = caller
+            if len(known.signed) > REMEMBERED:
+                known.signed.popitem(last=False)
         return caller
 
     def _load(self) -> None:
         self._swap(read_mirror(mirror_file(self._settings)), jwt_rules(self._settings))
 
     def _swap(self, tokens: Mapping[bytes, Token], rules: JwtRules | None) -> None:
-        # Whoever was put into the old memory a moment ago goes with it.
-        self._rules, self._signed = rules, OrderedDict[bytes, Caller]()
-        self._revoked = {key: token.id for key, token in tokens.items() if token.revoked_at}
-        self._tokens = {
-            key: _caller(token) for key, token in tokens.items() if key not in self._revoked and token.role in ROLES
-        }
+        revoked = {key: token.id for key, token in tokens.items() if token.revoked_at}
+        valid = {key: _caller(token) for key, token in tokens.items() if key not in revoked and token.role in ROLES}
+        self._known = _Known(valid, revoked, rules, OrderedDict())
 
     def _marks(self) -> list[tuple[int, int, int] | None]:
         return [_mark(file) for file in self._files]

@@ -74,6 +74,15 @@ def _issue(mesh: Mesh, role: str = "submitter", valid: timedelta = timedelta(day
     return issue(mesh.postgres, mesh.settings, role=role, purpose="tests", valid=valid, bearer="the tests")
 
 
+def _revoked(desk: Desk) -> Issued:
+    """A token that the service has served, and no longer does."""
+    token = _issue(desk.mesh)
+    until(lambda: desk.service.ask("/cases", token.secret).status == 200)
+    revoke(desk.mesh.postgres, desk.mesh.settings, token.id, why="lost")
+    until(lambda: desk.service.ask("/cases", token.secret).status == 401)
+    return token
+
+
 def _problem(answer: Answer) -> tuple[int, str]:
     """Status and kind of a refusal, whose form is held on the way."""
     assert answer.headers["content-type"] == "application/problem+json"
@@ -92,9 +101,7 @@ def test_a_genuine_bearer_is_served_and_known_to_the_application(desk: Desk) -> 
 
 
 def test_no_forged_token_is_accepted(desk: Desk, capfd: pytest.CaptureFixture[str]) -> None:
-    revoked, expired = _issue(desk.mesh), _issue(desk.mesh, valid=timedelta(milliseconds=1))
-    revoke(desk.mesh.postgres, desk.mesh.settings, revoked.id, why="lost")
-    until(lambda: desk.service.ask("/cases", revoked.secret).status == 401)
+    revoked, expired = _revoked(desk), _issue(desk.mesh, valid=timedelta(milliseconds=1))
     valid = desk.secret("submitter")
     tried = list(attacks(desk.issuer, valid=valid, revoked=revoked.secret, expired=expired.secret))
     answers = {
@@ -117,9 +124,7 @@ def test_no_forged_token_is_accepted(desk: Desk, capfd: pytest.CaptureFixture[st
 
 
 def test_every_refusal_is_on_record_without_a_value(desk: Desk) -> None:
-    revoked = _issue(desk.mesh)
-    revoke(desk.mesh.postgres, desk.mesh.settings, revoked.id, why="lost")
-    until(lambda: desk.service.ask("/cases", revoked.secret).status == 401)
+    revoked = _revoked(desk)
     time.sleep(0.3)  # a moment of its own: equal refusals of one moment are one entry
     answer = desk.service.ask("/cases", revoked.secret)
     entry = desk.recorded(answer.json["correlationId"])

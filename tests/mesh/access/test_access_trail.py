@@ -86,6 +86,24 @@ def test_what_is_shipped_twice_is_recorded_once(make_mesh: Callable[..., Mesh], 
         trail.close()
 
 
+def test_an_entry_that_is_half_written_is_shipped_when_it_is_whole(
+    make_mesh: Callable[..., Mesh], tmp_path: Path
+) -> None:
+    mesh, trail = make_mesh(), Trail(tmp_path, KEYS)
+    try:
+        asyncio.run(trail.looked(LOOK, "c1", ["one"]))
+        segment, shipping = trail.current, Shipping(trail)
+        assert segment is not None
+        line = segment.read_bytes().replace(b'"c1"', b'"c2"').replace(b'"id":"', b'"id":"other')
+        for part, sent in ((line[:50], 1), (line[50:], 1), (b"", 0)):
+            with segment.open("ab") as file:
+                file.write(part)
+            assert shipping.ship(mesh.postgres) == sent
+        assert {entry.correlation for entry in read_service_accesses(mesh.postgres, 10)} == {"c1", "c2"}
+    finally:
+        trail.close()
+
+
 def test_equal_refusals_of_a_moment_are_one_entry_that_counts_them(
     make_mesh: Callable[..., Mesh], tmp_path: Path
 ) -> None:
