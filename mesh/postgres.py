@@ -34,7 +34,8 @@ GOODBYE_SECONDS = 3
 # The mesh's own tables. A build says what a candidate was made from; an audit says what its contract found.
 # Both are append-only: a release quotes them, nothing updates them. A notification is one message to one address. The
 # access log says who saw values of rows, a probe how a promise to others was kept, a model event who made which
-# version champion and why; there the server itself refuses changes, since they are kept for those who were not asked.
+# version champion and why, a token event who may ask a service, a service access what was asked; there the server
+# itself refuses changes, since they are kept for those who were not asked.
 # Every statement may be run again: a mesh made before a table was added gets it at its next start.
 TABLES = (
     "mesh.build",
@@ -44,6 +45,8 @@ TABLES = (
     "mesh.usage",
     "mesh.probe",
     "mesh.model_event",
+    "mesh.token_event",
+    "mesh.service_access",
 )
 SCHEMA = """
 create schema if not exists mesh;
@@ -97,6 +100,26 @@ create table if not exists mesh.model_event (
 );
 create index if not exists model_event_by_model on mesh.model_event (model, id);
 create unique index if not exists model_registered_once on mesh.model_event (model, version) where kind = 'registered';
+-- What became of a bearer token: its secret is here as a hash only, and once revoked it stays so.
+create table if not exists mesh.token_event (
+    id bigint generated always as identity primary key,
+    at timestamptz not null default now(),
+    token text not null, kind text not null check (kind in ('issued', 'revoked')), who text not null,
+    secret_hash text, role text, purpose text, bearer text, expires_at timestamptz, why text,
+    check ((kind = 'issued') = (secret_hash is not null and role is not null and purpose is not null
+        and expires_at is not null)),
+    check ((kind = 'revoked') = (why is not null))
+);
+create unique index if not exists token_event_once on mesh.token_event (token, kind);
+create unique index if not exists token_secret_once on mesh.token_event (secret_hash) where kind = 'issued';
+-- Reads and refusals of the services, shipped from the trails that these keep beside themselves.
+create table if not exists mesh.service_access (
+    id text primary key,
+    at timestamptz not null, recorded_at timestamptz not null default now(), outcome text not null,
+    status integer not null, route text, token text, bearer text, role text, purpose text, subjects text[] not null,
+    correlation text not null, times bigint not null check (times > 0)
+);
+create index if not exists service_access_by_time on mesh.service_access (at);
 create or replace function mesh.refuse_change() returns trigger language plpgsql as
     $$ begin raise exception 'this table is append-only'; end $$;
 drop trigger if exists append_only on mesh.access_log;
@@ -104,6 +127,12 @@ create trigger append_only before update or delete or truncate on mesh.access_lo
     for each statement execute function mesh.refuse_change();
 drop trigger if exists append_only on mesh.probe;
 create trigger append_only before update or delete or truncate on mesh.probe
+    for each statement execute function mesh.refuse_change();
+drop trigger if exists append_only on mesh.token_event;
+create trigger append_only before update or delete or truncate on mesh.token_event
+    for each statement execute function mesh.refuse_change();
+drop trigger if exists append_only on mesh.service_access;
+create trigger append_only before update or delete or truncate on mesh.service_access
     for each statement execute function mesh.refuse_change();
 drop trigger if exists append_only on mesh.model_event;
 create trigger append_only before update or delete or truncate on mesh.model_event

@@ -49,6 +49,19 @@ class Settings(BaseSettings):
     mail_from: str | None = Field(default=None, description="sender of emails; default the user of smtp_url")
     webhook_secret: SecretStr | None = Field(default=None, min_length=1, description="key of the webhooks' signatures")
 
+    token_max_days: int = Field(default=365, ge=1, le=3650, description="how long a bearer token may be valid")
+    jwt_keys: Path | None = Field(default=None, description="public keys of signed tokens: a JWKS or PEM file")
+    jwt_issuer: str | None = Field(default=None, min_length=1, description="who must have signed: the claim iss")
+    jwt_audience: str | None = Field(default=None, min_length=1, description="for whom it must be: the claim aud")
+    jwt_algorithms: str = Field(default="EdDSA,ES256,RS256", description="allowed signatures; HS256 only where named")
+    jwt_max_seconds: int = Field(default=3600, ge=1, le=86400, description="how long a signed token may be valid")
+    jwt_leeway_seconds: int = Field(default=30, ge=0, le=300, description="how far two clocks may be apart")
+    service_rate: int = Field(default=10_000, ge=1, description="requests a second that one bearer may make")
+    service_concurrent: int = Field(default=256, ge=1, description="requests at work at once before others are refused")
+    service_body_bytes: int = Field(default=64 * 1024, ge=1, description="largest body of a request")
+    service_body_seconds: float = Field(default=5, gt=0, description="how long the body of a request may take")
+    service_seconds: float = Field(default=10, gt=0, description="how long an answer may take once the body is there")
+
     @field_validator("smtp_url")
     @classmethod
     def _is_smtp(cls, url: SecretStr | None) -> SecretStr | None:

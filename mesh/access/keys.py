@@ -134,6 +134,10 @@ class KeyRing:
             )
         return _derive(self._secrets[key_id], b"decision log " + purpose.encode(), 32)
 
+    def trail_key(self) -> bytes:
+        """The 32-byte HMAC key under which the trail of accesses names what was looked at."""
+        return _derive(self._secrets[self.active_id], b"access trail", 32)
+
     def encryption_key(self, key_id: str) -> bytes:
         """The 64-byte AES-SIV key of an id.
 

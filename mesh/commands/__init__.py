@@ -1,4 +1,4 @@
-"""The platform's own commands: products, contracts, catalogue, lineage, failing rows, probes, models, decisions."""
+"""The platform's own commands, each module a part of the command line."""
 
 import typer
 
@@ -17,6 +17,7 @@ from mesh.commands import (
     query,
     replaying,
     retiring,
+    tokens,
 )
 
 PARTS = (
@@ -34,6 +35,7 @@ PARTS = (
     replaying,
     making,
     retiring,
+    tokens,
 )
 
 __all__ = ["register"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -48,16 +49,46 @@ def failures(
     _show(found, rule)
 
 
-def accesses(as_json: Json = False) -> None:
+def accesses(
+    services: Annotated[bool, typer.Option("--services", help="Looks at, and refusals of, the services.")] = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="With --services: how many are shown.")] = 100,
+    as_json: Json = False,
+) -> None:
     """List who looked at values of rows, as which role and for what; newest first."""
     from mesh.access.log import read_accesses
     from mesh.session import open_mesh
 
+    if services:
+        _service_accesses(limit, as_json=as_json)
+        return
     found = read_accesses(open_mesh().postgres)
     rows = [{"at": f"{access.at:%Y-%m-%d %H:%M:%S}", **asdict(access.look)} for access in found]
     if not as_json:
         rows = [row | {"columns": _few(row["columns"])} for row in rows]
     listing(rows, as_json=as_json, title="Looks at values", empty="Nobody has looked at values of rows yet.")
+
+
+def _service_accesses(limit: int, *, as_json: bool) -> None:
+    from mesh.access.shipping import read_service_accesses
+    from mesh.session import open_mesh
+
+    rows = [
+        {
+            "at": f"{datetime.fromtimestamp(entry.at / 1e6, UTC):%Y-%m-%d %H:%M:%S}",
+            "outcome": entry.outcome,
+            "status": entry.status,
+            "times": entry.times,
+            "route": entry.route,
+            "token": entry.token,
+            "bearer": entry.bearer,
+            "role": entry.role,
+            "purpose": entry.purpose,
+            "subjects": list(entry.subjects) if as_json else _few(entry.subjects),
+            "correlation": entry.correlation,
+        }
+        for entry in read_service_accesses(open_mesh().postgres, limit)
+    ]
+    listing(rows, as_json=as_json, title="Looks and refusals of the services", empty="Nobody has asked a service yet.")
 
 
 def _few(columns: Sequence[str]) -> str:
