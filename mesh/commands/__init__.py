@@ -5,6 +5,7 @@ import typer
 from mesh.commands import (
     catalogue,
     contracts,
+    deciding,
     explaining,
     failing,
     lineage,
@@ -21,6 +22,7 @@ from mesh.commands import (
 PARTS = (
     products,
     contracts,
+    deciding,
     explaining,
     catalogue,
     lineage,

@@ -1,0 +1,1 @@
+"""Decisions made one at a time, while somebody waits for the answer."""
