@@ -61,7 +61,7 @@ def lint(
         for one in found:
             place = "" if one["severity"] == "error" else f"{one['file']}: "
             screen().print(f"{place}{one['what']} [{one['severity']}]", markup=False, soft_wrap=True)
-        print(f"{len(linted)} policies: {errors} errors, {len(found) - errors} warnings")
+        print(f"Policies: {len(linted)}, errors: {errors}, warnings: {len(found) - errors}")
     if errors:
         raise typer.Exit(1)
 
@@ -113,11 +113,11 @@ def add(
 ) -> None:
     """Put identifiers on a watch list. They are asked for, or read from a pipe, one a line; only tokens are written."""
     from mesh.access.log import os_user
-    from mesh.decide.policy import add_entry
+    from mesh.decide.policy import add_entries
 
     keyring, watched, file = _watched(key, name)
-    for value in _identifiers(watched.kind):
-        token = add_entry(file, watched.kind, value, keyring, author=author or os_user(), why=why, start=start, end=end)
+    values, who = _identifiers(watched.kind), author or os_user()
+    for token in add_entries(file, watched.kind, values, keyring, author=who, why=why, start=start, end=end):
         print(f"{token} is on {name}.")
 
 

@@ -201,7 +201,7 @@ class PolicyReader(Reader):
         for i, node in enumerate(value):
             within = f"rules[{i}]."
             if not isinstance(node, dict):
-                line = value.lc.item(i)[0] + 1
+                line = self.root["rules"].lc.item(i)[0] + 1
                 what, allowed = "is not a mapping", ", ".join(RULE)
                 raise ProjectError(what, file=self.path, line=line, field=within[:-1], allowed=allowed)
             self.known(node, within, RULE)
