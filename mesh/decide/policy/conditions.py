@@ -27,12 +27,13 @@ Row = Mapping[str, Value]
 Test = Callable[[Row], bool | None]
 
 TEXT, NUMBER, DATE, TIMESTAMP, BOOLEAN = "text", "number", "date", "timestamp", "boolean"
+SIZE = r"(\([0-9, ]+\))?"
 KINDS = (
-    (TEXT, re.compile(r"(VARCHAR|CHAR|TEXT|STRING|UUID)\b")),
-    (NUMBER, re.compile(r"(U?(TINY|SMALL|BIG|HUGE)?INT|INTEGER|DECIMAL|NUMERIC|DOUBLE|FLOAT|REAL)\b")),
-    (TIMESTAMP, re.compile(r"TIMESTAMP")),
-    (DATE, re.compile(r"DATE\b")),
-    (BOOLEAN, re.compile(r"BOOL(EAN)?\b")),
+    (TEXT, re.compile(rf"(VARCHAR|CHAR|TEXT|STRING|UUID){SIZE}")),
+    (NUMBER, re.compile(rf"(U?(TINY|SMALL|BIG|HUGE)?INT|U?INTEGER|DECIMAL|NUMERIC|DOUBLE|FLOAT|REAL){SIZE}")),
+    (TIMESTAMP, re.compile(r"TIMESTAMP|DATETIME")),
+    (DATE, re.compile(r"DATE")),
+    (BOOLEAN, re.compile(r"BOOL(EAN)?")),
 )
 COMPARISONS: dict[type[exp.Expression], Callable[[Any, Any], bool]] = {
     exp.EQ: operator.eq, exp.NEQ: operator.ne, exp.GT: operator.gt, exp.GTE: operator.ge, exp.LT: operator.lt,
@@ -84,12 +85,13 @@ def compile_condition(text: str, names: Mapping[str, str]) -> Condition:
     columns = tuple(dict.fromkeys(column.name for column in tree.find_all(exp.Column)))
     if not columns:
         raise ConditionError("reads no column, so it is the same for every row.", "a condition over columns")
-    return Condition(test=test, columns=columns, normal=tree.sql(dialect="duckdb", normalize=True))
+    # The tree tells what brackets mean, so it needs none.
+    return Condition(test=test, columns=columns, normal=repr(tree.transform(lambda node: _bare(node))))
 
 
 def kind_of(physical: str) -> str | None:
     """The kind of a column's type; None for one that conditions cannot read."""
-    return next((kind for kind, pattern in KINDS if pattern.match(physical.upper())), None)
+    return next((kind for kind, pattern in KINDS if pattern.fullmatch(physical.upper())), None)
 
 
 def _compile(node: exp.Expression, names: Mapping[str, str]) -> tuple[Callable[[Row], Any], str]:
