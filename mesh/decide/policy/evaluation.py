@@ -162,7 +162,7 @@ class Policy:
         for rule in self._rules:
             if not rule.start <= at < rule.end:
                 continue
-            held = rule.test(row, at)
+            held = rule.condition(row) if rule.watch is None else rule.watch(row, at)
             if held:
                 if rule.action == ACCEPT:
                     accepting.append(rule.reason)
@@ -210,7 +210,7 @@ class Policy:
 class _Compiled:
     """A rule as the loop over all rules needs it."""
 
-    __slots__ = ("action", "columns", "end", "listed", "otherwise", "reason", "start", "test")
+    __slots__ = ("action", "columns", "condition", "end", "listed", "otherwise", "reason", "start", "watch")
 
     def __init__(self, rule: Rule, definition: PolicyDefinition, keyring: KeyRing, key_id: str) -> None:
         self.start, self.end = rule.period.start, rule.period.end
@@ -219,21 +219,22 @@ class _Compiled:
         self.reason = Reason(rule.told.reason, rule.told.says, rule.id, rule.action)
         otherwise = rule.otherwise
         self.otherwise = None if otherwise is None else Reason(otherwise.reason, otherwise.says, rule.id, ACCEPT)
-        self.test: Callable[[Mapping[str, Any], int], bool | None]
+        self.condition: Test = _never
+        self.watch: Callable[[Mapping[str, Any], int], bool | None] | None = None
         if rule.listed is not None:
             self.columns: tuple[str, ...] = (rule.listed.column,)
             watched = definition.lists[rule.listed.list]
             token = None if rule.listed.tokens or not watched.entries else tokeniser(keyring, watched.kind, key_id)
-            self.test = _on_list(rule.listed.column, watched.entries, token)
+            self.watch = _on_list(rule.listed.column, watched.entries, token)
         else:
             assert rule.when is not None
             condition = compile_condition(rule.when, definition.columns)
             self.columns = condition.columns
-            self.test = _holds(condition.test)
+            self.condition = condition.test
 
 
-def _holds(test: Test) -> Callable[[Mapping[str, Any], int], bool | None]:
-    return lambda row, _at: test(row)
+def _never(_row: Mapping[str, Any]) -> bool:
+    return False
 
 
 def _on_list(

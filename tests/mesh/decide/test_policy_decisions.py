@@ -23,6 +23,7 @@ LISTED = "token,from,until,author,why\n{},{},{},shop-team,Because.\n"
 MANY = rule("many", "review", "when: orders_1h >= 10")
 BLOCKED = rule("north_blocked", "block", "when: shop = 'north'")
 TRUSTED = rule("north_trusted", "accept", "when: shop = 'north', until: 2030-01-01")
+SMALL_TRUSTED = rule("small_trusted", "accept", "when: amount < 5, until: 2030-01-01")
 ON_PHONES = rule("bad_phone", "block", "list: phones, token: phone_token, otherwise: {reason: FINE, says: Not listed.}")
 ON_SHOPS = rule("bad_shop", "review", "list: shops, value: shop")
 
@@ -61,6 +62,13 @@ def test_block_goes_before_review_and_review_before_accept(tmp_path: Path) -> No
     assert decide(policy(tmp_path, TRUSTED, MANY), orders_1h=10).decision == "review"
     assert decide(policy(tmp_path, TRUSTED, MANY, ON_PHONES, phones=LISTED.format(PHONE, "", "")), orders_1h=10,
                   phone_token=PHONE).decision == "block"  # fmt: skip
+
+
+def test_reasons_are_told_strongest_first_then_by_id(tmp_path: Path) -> None:
+    also = rule("also", "review", "when: orders_1h >= 9")
+    for rules in ((BLOCKED, MANY, also, SMALL_TRUSTED), (SMALL_TRUSTED, MANY, also, BLOCKED)):
+        asked = policy(tmp_path, *rules)
+        assert codes(decide(asked, orders_1h=10, amount=0)) == ["NORTH_BLOCKED", "ALSO", "MANY", "SMALL_TRUSTED"]
 
 
 def test_a_rule_that_accepts_takes_only_the_models_review_away(tmp_path: Path) -> None:
