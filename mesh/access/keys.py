@@ -106,9 +106,21 @@ class KeyRing:
             _write(self._file, [secrets.token_bytes(SECRET_BYTES), *_read(self._file)])
         return KeyRing(_read(self._file), file=self._file)
 
-    def token_key(self) -> bytes:
-        """The 32-byte HMAC key of the active id."""
-        return _derive(self._secrets[self.active_id], b"token", 32)
+    def token_key(self, key_id: str | None = None) -> bytes:
+        """The 32-byte HMAC key of an id, by default the active one.
+
+        Raises:
+            SettingsError: the ring holds no such key.
+        """
+        return _derive(self._secret(key_id or self.active_id), b"token", 32)
+
+    def drawing_key(self, key_id: str) -> bytes:
+        """The 32-byte key with which an id draws rows at random, the same ones again each time.
+
+        Raises:
+            SettingsError: the ring holds no such key.
+        """
+        return _derive(self._secret(key_id), b"random draw", 32)
 
     def signing_key(self, key_id: str) -> bytes:
         """The 32-byte HMAC key with which an id signs model bundles.
@@ -116,9 +128,7 @@ class KeyRing:
         Raises:
             SettingsError: the ring holds no such key.
         """
-        if key_id not in self._secrets:
-            raise SettingsError(f"The key ring holds no key {key_id!r}. Known: {', '.join(self.ids)}.")
-        return _derive(self._secrets[key_id], b"model signature", 32)
+        return _derive(self._secret(key_id), b"model signature", 32)
 
     def log_key(self, key_id: str, purpose: str) -> bytes:
         """A 32-byte key of a decision log: `root` is the seed of the Ed25519 key that signs roots, `subject` the key of
@@ -150,6 +160,11 @@ class KeyRing:
                 f"Known: {', '.join(self.ids)}. Restore the older key."
             )
         return _derive(self._secrets[key_id], b"encryption", 64)
+
+    def _secret(self, key_id: str) -> bytes:
+        if key_id not in self._secrets:
+            raise SettingsError(f"The key ring holds no key {key_id!r}. Known: {', '.join(self.ids)}.")
+        return self._secrets[key_id]
 
     def __repr__(self) -> str:
         return f"KeyRing(active={self.active_id!r}, keys={len(self._secrets)})"

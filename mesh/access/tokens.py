@@ -32,24 +32,29 @@ PIECE = 16_384  # values at a time: three times faster than a million at once, f
 BASE32 = np.frombuffer(b"abcdefghijklmnopqrstuvwxyz234567", dtype=np.uint8)
 
 
-def tokenise(keyring: KeyRing, kind: str, values: pa.Array | pa.ChunkedArray) -> tuple[pa.Array, pa.Array]:
-    """Token and status of every value, as two string arrays of the same length.
+def tokenise(
+    keyring: KeyRing, kind: str, values: pa.Array | pa.ChunkedArray, *, key_id: str | None = None
+) -> tuple[pa.Array, pa.Array]:
+    """Token and status of every value, as two string arrays of the same length; by default with the active key.
 
     A missing value, and a malformed one in which nothing of the identifier is left, has a null token. Other
     malformed values do have a token - the same typing error twice is worth knowing - so read the status with it.
 
     Raises:
         UsageError: no such kind.
+        SettingsError: the ring holds no key of this id.
     """
     flat = _flat(values)
     normal, state = identify(kind, flat)
     distinct = normal.dictionary_encode()
-    return _tokens(keyring, kind, distinct.dictionary).take(distinct.indices), state
+    return _tokens(keyring, kind, distinct.dictionary, key_id or keyring.active_id).take(distinct.indices), state
 
 
-def tokenise_one(keyring: KeyRing, kind: str, value: str | None) -> tuple[str | None, str]:
+def tokenise_one(
+    keyring: KeyRing, kind: str, value: str | None, *, key_id: str | None = None
+) -> tuple[str | None, str]:
     """Token and status of one value; the same as `tokenise` gives."""
-    token, state = tokenise(keyring, kind, pa.array([value], pa.string()))
+    token, state = tokenise(keyring, kind, pa.array([value], pa.string()), key_id=key_id)
     return token[0].as_py(), state[0].as_py()
 
 
@@ -88,13 +93,13 @@ def decrypt(keyring: KeyRing, values: pa.Array | pa.ChunkedArray) -> pa.Array:
     return pa.array(opened, pa.string()).take(distinct.indices)
 
 
-def _tokens(keyring: KeyRing, kind: str, normal: pa.Array) -> pa.Array:
+def _tokens(keyring: KeyRing, kind: str, normal: pa.Array, key_id: str) -> pa.Array:
     # HMAC by hand (RFC 2104): copying two prepared states costs half of hmac.digest, and this is ingest's hot loop
-    key = keyring.token_key().ljust(SHA256_BLOCK, b"\0")
+    key = keyring.token_key(key_id).ljust(SHA256_BLOCK, b"\0")
     inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in key))
     inner.update(kind.encode() + b"\0")
     outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in key))
-    prefix = f"{kind}:{keyring.active_id}:".encode()
+    prefix = f"{kind}:{key_id}:".encode()
     pieces = [_piece(prefix, inner, outer, normal.slice(at, PIECE)) for at in range(0, len(normal), PIECE)]
     return pa.concat_arrays(pieces) if pieces else pa.array([], pa.string())
 

@@ -75,10 +75,14 @@ class Reader:
 
     holds, fields = "model definition", tuple(FIELDS)
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, text: str | None = None) -> None:
+        """Args:
+        text: what the file holds, where the caller has read it.
+        """
         self.path = path
         try:
-            self.root = YAML(typ="rt").load(path.read_text(encoding="utf-8"))
+            self.text_read = path.read_text(encoding="utf-8") if text is None else text
+            self.root = YAML(typ="rt").load(self.text_read)
         except OSError as error:
             raise ProjectError("cannot be read", file=path) from error
         except UnicodeDecodeError as error:
