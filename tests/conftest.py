@@ -97,17 +97,28 @@ def make_mesh(postgres_host: str, tmp_path: Path) -> Callable[..., Mesh]:
 
 def create_database(host: str) -> str:
     """A new, empty database on the session's server; its name."""
+    name = database_name()
+    execute(host, "postgres", f"create database {name}")
+    return name
+
+
+def database_name() -> str:
+    """A name that no other database of this test run has."""
+    return f"t{os.getpid()}_{next(_numbers)}"
+
+
+def execute(host: str, database: str, *statements: str, given: tuple[str, ...] = ()) -> None:
+    """Statements of an administrator on the session's server, each of them a transaction."""
     import psycopg2
 
-    name = f"t{os.getpid()}_{next(_numbers)}"
-    connection = psycopg2.connect(host=host, user="postgres", dbname="postgres")
+    connection = psycopg2.connect(host=host, user="postgres", dbname=database)
     try:
         connection.autocommit = True
         with connection.cursor() as cursor:
-            cursor.execute(f"create database {name}")
+            for statement in statements:
+                cursor.execute(statement, given)
     finally:
         connection.close()
-    return name
 
 
 def copy_project(target: Path) -> Path:
