@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mesh.errors import ModelError
+from mesh.model.column_sources import fairness_sources
 from mesh.model.definition import ModelDefinition
 from mesh.model.derived import Made, Making
 from mesh.model.fairness import GroupFigure, group_figures
@@ -61,7 +62,7 @@ def make_fairness(making: Making) -> Made:
         "model_name": name, "model_version": version, "learned_to": list(learned), "figures": len(found),
         "judged": len(judged), "differing": sum(one.differs for one in judged),
     }  # fmt: skip
-    return Made(table, details)
+    return Made(table, details, lineage=fairness_sources(definition))
 
 
 def _version(making: Making) -> str:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from mesh.errors import ModelError
 from mesh.model.bundle import LoadedModel
+from mesh.model.column_sources import monitoring_sources
 from mesh.model.derived import Made, Making
 from mesh.model.drift import Reference
 from mesh.model.encoding import NUMBER, Feature, encode
@@ -112,6 +113,7 @@ def make_monitoring(making: Making) -> Made:
     return Made(
         table,
         _details(model, records),
+        lineage=monitoring_sources(making.definition, [feature.name for feature in model.card.features]),
         told=to_markdown(records),
         charts=charts(records, f"{model.name} version {model.version}"),
         run_id=trained.run_id,
