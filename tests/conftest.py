@@ -25,8 +25,8 @@ _numbers = itertools.count(1)
 # What takes longest is begun first, so that the short files at the end fill the gaps between two processes.
 LONG = (
     "test_kills", "test_edits", "test_services", "test_tours", "test_deliveries", "test_real_data", "test_adopt_run",
-    "test_bad_files", "test_change_a_contract", "test_champions", "test_model_retraining", "test_new", "test_automation",
-    "test_rollback", "test_notifications", "test_audit_oracle",
+    "test_bad_files", "test_change_a_contract", "test_champions", "test_model_retraining", "test_new",
+    "test_automation", "test_rollback", "test_notifications", "test_audit_oracle",
 )  # fmt: skip
 
 
