@@ -8,6 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from dagster_project.instance import instance
 from mesh.catalogue import Catalogue, Entry, gather
 from mesh.lineage import ColumnSource
 from tests.mesh.lineage.openlineage_schema import wrong_with
@@ -96,6 +97,28 @@ def test_figures_come_from_what_they_are_worked_out_of_and_never_from_more(catal
         "value": judged | {(features, "submitted_at"), (outcomes, "decided_at")},
         **dict.fromkeys(("low", "high", "rows", "watch", "breach", "status"), judged),
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("key", ["claims/outcomes", "insight/fairness"])
+def test_dagster_shows_the_same_lineage(spine: Spine, catalogue: Catalogue, key: str) -> None:
+    served = catalogue.entries[key].served
+    assert served is not None
+    (view,) = served.views
+    event = instance(spine.mesh).get_latest_materialization_event(dg.AssetKey(view.split(".")))
+    assert event is not None
+    assert event.asset_materialization is not None
+    (shown,) = (
+        found
+        for found in event.asset_materialization.metadata.values()
+        if isinstance(found, dg.TableColumnLineageMetadataValue)
+    )
+    assert {
+        column: {(*dep.asset_key.path, dep.column_name) for dep in deps}
+        for column, deps in shown.value.deps_by_column.items()
+    } == {
+        column: {(*source.table.replace("_build.", ".").split("."), source.column) for source in sources}
+        for column, sources in _columns(catalogue.entries[key]).items()
+    }
 
 
 def _named(sources: tuple[ColumnSource, ...]) -> set[tuple[str, str]]:
