@@ -7,6 +7,7 @@ from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from mesh.model import ChosenBy, Label, ModelDefinition, TrainedModel, TrainingContext, train
@@ -237,15 +238,23 @@ def test_rows_too_young_for_their_labels_do_not_make_the_newest_part_look_innoce
 
 
 def test_rows_are_not_too_young_where_no_label_is_missing(definition: ModelDefinition) -> None:
-    """After a delivery that closed everything the newest rows are as good as the others."""
+    """After a delivery that closed everything on the last day the newest rows are as good as the others."""
     labelled, population, told = delayed(definition, now=1100)
+    known = pc.min_element_wise(labelled[KNOWN_AT], pa.scalar(1000 * DAY, pa.int64()).cast(pa.timestamp("us")))
+    labelled = labelled.set_column(labelled.column_names.index(KNOWN_AT), KNOWN_AT, known)
+    told = replace(told, as_of="1972-09-27")
+    at = labelled["at"].cast(pa.int64()).to_numpy() / DAY
+    assert (at > 1000 - 40).sum() > 100, "there are rows younger than their labels usually take"
     kept, late = put_aside(told, labelled, population)
     assert (kept.num_rows, late.open, late.too_young, late.delay_days) == (4000, 0, 0, 40.0)
 
 
 def test_delays_as_long_as_the_record_say_nothing(definition: ModelDefinition) -> None:
-    """One delivery of all labels: the oldest had the longest delay, and nothing is put aside."""
+    """One delivery of all labels: the oldest had the longest delay, and nothing is put aside, though the later rows
+    have fewer labels."""
     labelled, population, told = delayed(definition, now=900)
+    number = np.arange(labelled.num_rows)
+    labelled = labelled.filter(pa.array((number < 200) | (number % 2 == 0)))
     at_once = pa.array([950 * DAY] * labelled.num_rows, pa.timestamp("us"))
     labelled = labelled.set_column(labelled.column_names.index(KNOWN_AT), KNOWN_AT, at_once)
     kept, late = put_aside(replace(told, as_of=None), labelled, population)
