@@ -53,6 +53,8 @@ def derived_asset(product: Product, definition: ModelDefinition, role: str) -> d
         facts: dict[str, dg.MetadataValue | str | int | float] = {
             name: value for name, value in made.details.items() if isinstance(value, str | int | float)
         }
+        page = f"{opened.settings.pages_address}/models/{product.domain}/{definition.model}"
+        facts["page"] = dg.MetadataValue.url(page)
         facts |= {"told": dg.MetadataValue.md(made.told)} if made.told else {}
         return dg.MaterializeResult(
             metadata={"dagster/row_count": made.table.num_rows, "snapshot": found.snapshot, **facts}

@@ -14,7 +14,7 @@ from mesh.model import ChosenBy, Label, ModelDefinition, TrainedModel, TrainingC
 from mesh.model.contradictions import count_contradictions
 from mesh.model.evidence import label_facts
 from mesh.model.frame import AT_RANDOM, CHOSEN, KNOWN_AT, LABEL, OPEN
-from mesh.model.lateness import put_aside
+from mesh.model.lateness import Lateness, put_aside
 from mesh.model.sampling import MOST_WEIGHT, effective_size, told_of, weigh
 from mesh.model.split import split_rows
 
@@ -262,10 +262,14 @@ def test_delays_as_long_as_the_record_say_nothing(definition: ModelDefinition) -
 
 
 def test_times_that_are_no_moments_have_no_ages(definition: ModelDefinition) -> None:
-    table = pa.table({"case_id": ["a", "b"], "at": [2019, 2020], LABEL: [0, 1], KNOWN_AT: [None, None]})
+    """Years are numbers: a row of 2018 that waits for its label is so many days old that nobody can say."""
+    known = pa.array([2019 * DAY, 2020 * DAY], pa.timestamp("us"))
+    table = pa.table({"case_id": ["a", "b"], "at": [2019, 2020], LABEL: [0, 1], KNOWN_AT: known})
+    everybody = pa.table({"case_id": ["a", "b", "c"], "at": [2019, 2020, 2018], OPEN: [False, False, True]})
     label = Label("finding", ("bad",), "case_id")
-    kept, late = put_aside(replace(definition, label=label), table, None)
-    assert (kept.num_rows, late.labelled, late.open_oldest_days, late.delay_days) == (2, 2, None, None)
+    kept, late = put_aside(replace(definition, label=label), table, everybody)
+    assert kept == table
+    assert late == Lateness(population=3, labelled=2, open=1)
 
 
 def test_contradicted_labels_are_counted_by_hand() -> None:
@@ -301,5 +305,8 @@ def test_five_percent_of_wrong_labels_are_noticed_and_cost_little(
     )
     assert noisy_auc > clean_auc - 0.02
     # Those near the border cannot be told from hard cases, so that fewer are noticed than are wrong.
+    found, usual = noisy.contradictions, clean.contradictions
+    assert found.contradicted_positives > usual.contradicted_positives + 30
+    assert found.contradicted_negatives > usual.contradicted_negatives + 5
     assert 0.02 < noisy.contradictions.share - clean.contradictions.share < 0.06
     assert "labels_contradicted" in label_facts(noisy)
