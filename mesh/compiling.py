@@ -8,7 +8,7 @@ import numba
 
 
 def compiled(function: Any) -> Any:
-    """`function`, compiled when it is first called with arguments of a type; it does not hold the interpreter's lock."""
+    """`function`, compiled when it is first called with arguments of a type; it lets go of the interpreter's lock."""
     return _compile(function)
 
 

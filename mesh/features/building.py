@@ -23,8 +23,8 @@ import numpy as np
 import psutil
 
 from mesh.errors import UsageError
-from mesh.features.compiled import check
 from mesh.features.definition import Event
+from mesh.features.expressions import read
 from mesh.features.kept import Keeping, Kept, Words, number_sql, text_sql
 from mesh.features.laying import Sorted, lay
 from mesh.features.sql import to_sql
@@ -41,13 +41,13 @@ from mesh.features.store import (
     lookup_in,
     seen_in,
 )  # fmt: skip
-from mesh.features.types import Type
+from mesh.features.types import BOOLEAN, Type
 
 RANGE = 250_000
 """Rows at a time."""
 LARGEST = 1 << 40
 """Bytes that the file may grow to; what it does not use, it does not take."""
-_ROWS, _NOTED = "temp.mesh_entity_rows", "temp.mesh_entity_noted"
+_ROWS, _NOTED, _TEXTS = "temp.mesh_entity_rows", "temp.mesh_entity_noted", "temp.mesh_entity_texts"
 
 
 def build_store(
@@ -143,7 +143,7 @@ class _Builder:
             self.texts(rows)
             self.waiting()
         finally:
-            for name in (_ROWS, *(f"{_NOTED}_{event.name}" for event in _events(self.keeping))):
+            for name in (_ROWS, _TEXTS, *(f"{_NOTED}_{event.name}" for event in _events(self.keeping))):
                 self.con.execute(f"drop table if exists {name}")
         return Manifest(
             format=FORMAT, product=self.features.product, fingerprint=self.keeping.fingerprint, snapshot=None,
@@ -179,7 +179,7 @@ class _Builder:
         moment = number_sql(_quoted(event.time), types[event.time])
         conditions = [f"{_quoted(event.time)} is not null"]
         if event.where is not None:
-            conditions.append(to_sql(check(self.features).wheres[event.name]))
+            conditions.append(to_sql(read(event.where, types, BOOLEAN)))
         if event.row:
             about = f"{_hash(event.row, types[event.row])}"
             columns = [f"{about} as about", f"{f'min({moment})' if event.first else moment} as moment"]
@@ -204,11 +204,11 @@ class _Builder:
             laid = lay(kept, self.sorted(kept, least, beyond))
             count += len(laid.keys)
             with self.env.begin(write=True) as transaction:
-                _put(transaction, entities, _blocks(laid.keys, laid.words, laid.at))
+                _put(transaction, entities, _blocks(laid.keys, laid.words, laid.at), len(laid.keys))
                 shown = np.diff(laid.seen_at) > 0
                 ends = laid.seen_at[1:][shown]
                 at = np.concatenate([[0], ends]).astype(np.int64)
-                _put(transaction, seen, _blocks(laid.keys[shown], laid.seen, at))
+                _put(transaction, seen, _blocks(laid.keys[shown], laid.seen, at), len(ends))
         return count
 
     def sorted(self, kept: Kept, least: int, beyond: int) -> Sorted:
@@ -272,9 +272,9 @@ class _Builder:
         database = self.database(lookup_in(place))
         encode = msgspec.msgpack.encode
         while found := self.con.fetchmany(RANGE):
-            items = [(key.to_bytes(8, "little"), encode(row)) for key, *row in found]
+            items = ((key.to_bytes(8, "little"), encode(row)) for key, *row in found)
             with self.env.begin(write=True) as transaction:
-                _put(transaction, database, items)
+                _put(transaction, database, items, len(found))
 
     def row_keys(self, rows: int) -> None:
         database = self.database(ROWS)
@@ -283,7 +283,7 @@ class _Builder:
                 f"select distinct row_key from {_ROWS} where {_within('row_key', least, beyond)} order by 1"
             )
             with self.env.begin(write=True) as transaction:
-                _put(transaction, database, [(key, b"") for key in _keys(np.asarray(keys))])
+                _put(transaction, database, ((key, b"") for key in _keys(np.asarray(keys))), len(keys))
 
     def texts(self, rows: int) -> None:
         """The texts of the values that people may be told."""
@@ -295,14 +295,21 @@ class _Builder:
         told = " union all ".join(
             f"select distinct {one} as told from {table} where {one} is not null" for one in columns
         )
-        hashed = f"select md5_number_lower(told) as key, told from ({told})"
+        self.con.execute(
+            f"create or replace temp table {_TEXTS.removeprefix('temp.')} as "
+            f"select md5_number_lower(told) as key, min(told) as told from ({told}) group by key"
+        )
         for least, beyond in _ranges(rows * len(columns)):
-            self.con.execute(
-                f"select key, min(told) from ({hashed}) where {_within('key', least, beyond)} group by key order by key"
-            )
+            found = self.con.execute(
+                f"select key, told from {_TEXTS} where {_within('key', least, beyond)} order by key"
+            ).fetchall()
             with self.env.begin(write=True) as transaction:
-                while found := self.con.fetchmany(RANGE):
-                    _put(transaction, database, [(key.to_bytes(8, "little"), text.encode()) for key, text in found])
+                _put(
+                    transaction,
+                    database,
+                    ((key.to_bytes(8, "little"), text.encode()) for key, text in found),
+                    len(found),
+                )
 
     def waiting(self) -> None:
         """Events about rows that are not there: they count from the moment that the row is known."""
@@ -321,7 +328,7 @@ class _Builder:
             for key, lines in itertools.groupby(found, key=lambda line: line[0])
         ]
         with self.env.begin(write=True) as transaction:
-            _put(transaction, database, items)
+            _put(transaction, database, items, len(items))
 
     def database(self, name: str) -> Any:
         return self.env.open_db(name.encode(), integerkey=True)
@@ -331,11 +338,11 @@ class _Builder:
         return list(self.con.execute(sql).fetchnumpy().values())
 
 
-def _put(transaction: lmdb.Transaction, database: Any, items: Sequence[tuple[Any, Any]]) -> None:
+def _put(transaction: lmdb.Transaction, database: Any, items: Iterable[tuple[bytes, bytes]], count: int) -> None:
     """Append items whose keys ascend."""
     with transaction.cursor(database) as cursor:
         _, added = cursor.putmulti(items, append=True)
-    if added != len(items):
+    if added != count:
         raise StoreError("Two keys of one kind share a hash: the store cannot be built from these products.")
 
 
@@ -344,10 +351,9 @@ def _keys(keys: np.ndarray) -> Iterator[bytes]:
     return (raw[at : at + 8] for at in range(0, len(raw), 8))
 
 
-def _blocks(keys: np.ndarray, words: Words, at: Words) -> list[tuple[bytes, memoryview]]:
-    raw = memoryview(words).cast("B") if len(words) else memoryview(b"")
-    ends = (at * 8).tolist()
-    return [(key, raw[ends[place] : ends[place + 1]]) for place, key in enumerate(_keys(keys))]
+def _blocks(keys: np.ndarray, words: Words, at: Words) -> Iterator[tuple[bytes, bytes]]:
+    raw, ends = words.tobytes(), (at * 8).tolist()
+    return ((key, raw[start:end]) for key, (start, end) in zip(_keys(keys), itertools.pairwise(ends), strict=True))
 
 
 def _ranges(rows: int) -> Iterable[tuple[int, int]]:

@@ -65,7 +65,9 @@ def number_sql(column: str, kind: Type) -> str:
             return f"cast({column} - date '1970-01-01' as integer)"
         case "decimal":
             if kind.digits <= LONGEST_SUM:
-                return f"cast({column} * {10**kind.places} as bigint)"
+                # In more than 64 bits: DuckDB stops the whole table where a product does not fit.
+                wide = f"decimal({max(19, kind.digits + kind.places)}, {kind.places})"
+                return f"cast(cast({column} as {wide}) * {10**kind.places} as bigint)"
             # A product would need more digits than there are.
             return f"cast(replace(cast({column} as varchar), '.', '') as hugeint)"
         case "boolean":

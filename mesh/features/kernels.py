@@ -2,7 +2,8 @@
 
 What is known of an entity stands in two places, and one call adds them up.
 
-*A block* is what the store holds: 64-bit words, all of an entity in one value of the key-value store, read where it lies.
+*A block* is what the store holds: 64-bit words, all of an entity in one value of the key-value store, read where it
+lies.
 
     header      32-bit counts: rows, whether its sums are wide, values of each distinct column, moments of each event
     moments     of its rows, ascending, in microseconds
@@ -12,10 +13,10 @@ What is known of an entity stands in two places, and one call adds them up.
     events      ascending moments of each
 
 *Nodes* are the rows decided since. A row whose moment is not before those that its entity already has joins the
-entity's chain: it carries running counts and sums, and a second link that jumps back (Myers, An applicative random-access
-stack, 1983), so that the last row before any moment is found in logarithmic time. Every other row - one that came late,
-or before a value's first row in the store - is put into the entity's other chain, of *loose* rows, which are looked at
-one by one. So nothing that was written is ever changed by a row that comes after it.
+entity's chain: it carries running counts and sums, and a second link that jumps back (Myers, An applicative
+random-access stack, 1983), so that the last row before any moment is found in logarithmic time. Every other row - one
+that came late, or before a value's first row in the store - is put into the entity's other chain, of *loose* rows,
+which are looked at one by one. So nothing that was written is ever changed by a row that comes after it.
 """
 
 from __future__ import annotations
@@ -34,8 +35,9 @@ WIDE = np.int64(2**62)
 """Running sums stay below this, so that the difference of two of them is a 64-bit number."""
 
 SUMS, DISTINCT, PERIODS, EVENTS, SPANS, ASKED, PLACES = range(7)
-"""Places in a configuration: numbers of summed and distinct columns, whether the last of these is of periods, numbers of
-events, of spans, and of asked pairs of event and span; from PLACES on the spans, the limits of the sums, the pairs."""
+"""Places in a configuration: numbers of summed and distinct columns, whether the last of these is of periods, numbers
+of events, of spans, and of asked pairs of event and span; from PLACES on the spans, the limits of the sums, the
+pairs."""
 
 MOMENT, BEFORE, JUMP, DEPTH, KEY, FIRST_SUM = range(6)
 """Columns of a node; then the sums, the counts of distinct values, their hashes, and label, first and last day."""

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mesh.compiling import compiled
 from mesh.features.kept import Kept, Words
-from mesh.features.kernels import WIDE, spread
+from mesh.features.kernels import WIDE
+from mesh.features.laying_kernels import carriers, run_up, write
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def lay(kept: Kept, rows: Sorted) -> Laid:
     first, counts, lasts = (np.zeros(rows.values.shape, np.int64) for _ in range(3))
     for line in range(len(rows.values)):
         places = np.zeros(_power(2 * len(rows.keys)), np.int64)
-        _carriers(
+        carriers(
             rows.keys.view(np.int64), rows.values[line], rows.moments, places, first[line], counts[line], lasts[line]
         )
     carried = np.zeros((len(rows.values), len(keys)), np.int64)
@@ -70,7 +70,7 @@ def lay(kept: Kept, rows: Sorted) -> Laid:
         total = _between(np.abs(line.astype(np.float64)), starts)
         wide |= total >= float(WIDE) * 0.99
     running = np.zeros(rows.sums.shape, np.int64)
-    _run(rows.sums, starts, running)
+    run_up(rows.sums, starts, running)
 
     rows_of = np.diff(starts)
     plain = len(kept.distinct)
@@ -85,7 +85,7 @@ def lay(kept: Kept, rows: Sorted) -> Laid:
     for line, bounds in enumerate(happened_at):
         event_at[line] = bounds + before
         before += len(rows.events[line][1])
-    _write(
+    write(
         starts, wide, rows.moments, running, rows.values, rows.period, plain, first, counts, lasts, carried,
         event_moments, event_at, at, words, seen_at, seen,
     )  # fmt: skip
@@ -93,94 +93,16 @@ def lay(kept: Kept, rows: Sorted) -> Laid:
 
 
 def _bounds(sorted_keys: np.ndarray, keys: np.ndarray) -> Words:
-    ends = np.searchsorted(sorted_keys, keys, side="right")
-    return np.concatenate([np.searchsorted(sorted_keys, keys[:1]), ends]).astype(np.int64)
+    """Where the lines of each key begin, and where the last one's end; there is no other key."""
+    return np.concatenate([[0], np.searchsorted(sorted_keys, keys, side="right")]).astype(np.int64)
 
 
 def _between(values: np.ndarray, starts: Words) -> np.ndarray:
     running = np.concatenate([[0], np.cumsum(values)])
-    return running[starts[1:]] - running[starts[:-1]]
+    sums: np.ndarray = running[starts[1:]] - running[starts[:-1]]
+    return sums
 
 
 def _power(size: int) -> int:
     """The power of two that is at least `size`."""
     return 1 << max(size - 1, 1).bit_length()
-
-
-@compiled
-def _carriers(keys, values, moments, places, first, counts, lasts):
-    """Which row is the first of its entity with its value; there, how often that was seen, and when last."""
-    mask = np.uint64(len(places) - 1)
-    for row in range(len(keys)):
-        if values[row] == 0:
-            continue
-        at = spread(np.int64(spread(keys[row])) ^ values[row]) & mask
-        while places[np.int64(at)] != 0:
-            other = places[np.int64(at)] - 1
-            if keys[other] == keys[row] and values[other] == values[row]:
-                break
-            at = (at + np.uint64(1)) & mask
-        if places[np.int64(at)] == 0:
-            places[np.int64(at)] = row + 1
-            first[row] = 1
-        carrier = places[np.int64(at)] - 1
-        counts[carrier] += 1
-        lasts[carrier] = moments[row]
-
-
-@compiled
-def _run(sums, starts, running):
-    """Running sums of each entity; they may wrap around, as their differences do."""
-    for line in range(sums.shape[0]):
-        for entity in range(len(starts) - 1):
-            total = np.int64(0)
-            for row in range(starts[entity], starts[entity + 1]):
-                total += sums[line, row]
-                running[line, row] = total
-
-
-@compiled
-def _write(
-    starts, wide, moments, running, values, period, plain, first, counts, lasts, carried, event_moments, event_at, at,
-    words, seen_at, seen,
-):  # fmt: skip
-    distinct, events = values.shape[0], event_at.shape[0]
-    for entity in range(len(starts) - 1):
-        begin, end = starts[entity], starts[entity + 1]
-        place = at[entity]
-        for field in range(2 + distinct + events):
-            count = end - begin
-            if field == 1:
-                count = wide[entity]
-            elif field >= 2 + distinct:
-                event = field - 2 - distinct
-                count = event_at[event, entity + 1] - event_at[event, entity]
-            elif field >= 2:
-                count = carried[field - 2, entity]
-            words[place + (field >> 1)] |= count << np.int64(32 * (field & 1))
-        place += (3 + distinct + events) >> 1
-        for row in range(begin, end):
-            words[place] = moments[row]
-            place += 1
-        for line in range(running.shape[0]):
-            for row in range(begin, end):
-                words[place] = running[line, row]
-                place += 1
-        shown = seen_at[entity]
-        for line in range(distinct):
-            many = carried[line, entity]
-            for row in range(begin, end):
-                if first[line, row]:
-                    words[place], words[place + many] = values[line, row], moments[row]
-                    if line >= plain:
-                        for part in range(3):
-                            words[place + many * (2 + part)] = period[part, row]
-                    elif end - begin > 1:
-                        seen[shown], seen[shown + 1] = counts[line, row], lasts[line, row]
-                        shown += 2
-                    place += 1
-            place += many * (4 if line >= plain else 1)
-        for event in range(events):
-            for one in range(event_at[event, entity], event_at[event, entity + 1]):
-                words[place] = event_moments[one]
-                place += 1

@@ -1,8 +1,8 @@
 """Rows decided since the store was built, so that every aggregate counts what was decided seconds ago.
 
-All memory is taken and touched at the start, so that none is asked for under load. Rows are only ever added. They belong
-to the store beside them: to make room, or when a newer store comes, those that it does not contain are carried over to a
-new `LiveRows`.
+All memory is taken and touched at the start, so that none is asked for under load. Rows are only ever added. They
+belong to the store beside them: to make room, or when a newer store comes, those that it does not contain are carried
+over to a new `LiveRows`.
 """
 
 from __future__ import annotations
@@ -109,8 +109,9 @@ class LiveRows:
         for place, entity in enumerate(hashed.entities):
             if entity is not None:
                 kernels.add(
-                    self.store.block(place, entity), self.keeping.kept[place].config, row, number(entity), hashed.moment,
-                    self.hasher.given(hashed, place), self.nodes[place], self.slots[place], self._tables[place],
+                    self.store.block(place, entity), self.keeping.kept[place].config, row, number(entity),
+                    hashed.moment, self.hasher.given(hashed, place), self.nodes[place], self.slots[place],
+                    self._tables[place],
                 )  # fmt: skip
         self.rows += 1
         if self.store.waits:

@@ -15,7 +15,7 @@ import numpy as np
 
 from mesh.features import kernels
 from mesh.features.hashing import Hashed
-from mesh.features.kept import Answer, as_text, composed, digest, number, overlap_value
+from mesh.features.kept import Answer, Words, as_text, composed, digest, number, overlap_value
 from mesh.features.live import LiveRows, Outcome
 
 _NULL = int(kernels.NULL)
@@ -208,8 +208,7 @@ class Online:
                 self._related(
                     name, top, np.concatenate([values, live[there]]),
                     np.concatenate([counts, np.ones(int(there.sum()), np.int64)]),
-                    np.concatenate([lasts, nodes[there, kernels.MOMENT]]),
-                    dict(zip(live[there].tolist(), rows[there].tolist(), strict=True)),
+                    np.concatenate([lasts, nodes[there, kernels.MOMENT]]), live, rows,
                 )
             )  # fmt: skip
             at += 2 * many
@@ -217,7 +216,7 @@ class Online:
         return tuple(found)
 
     def _related(
-        self, column: str, top: int, values: Any, counts: Any, lasts: Any, rows: dict[int, int]
+        self, column: str, top: int, values: Words, counts: Words, lasts: Words, live: Words, rows: Words
     ) -> Relationship:
         different, which = np.unique(values, return_inverse=True)
         count, last = np.zeros(len(different), np.int64), np.full(len(different), _NULL)
@@ -226,7 +225,8 @@ class Online:
         place = self._column(column)
 
         def text(value: int) -> str:
-            return as_text(self.live.values(rows[value])[place]) if value in rows else str(self.store.text(value))
+            known = self.store.text(value)
+            return as_text(self.live.values(int(rows[live == value][0]))[place]) if known is None else known
 
         first = np.lexsort((different, -last, -count))[:top]
         occurrences = [Occurrence(text(int(different[one])), int(count[one]), int(last[one])) for one in first]
@@ -238,7 +238,7 @@ class Online:
         return next(place for place, kept in enumerate(self.keeping.kept) if kept.name == entity)
 
 
-def _count(block: Any, place: int) -> int:
+def _count(block: Words, place: int) -> int:
     word = int(block[place >> 1])
     return (word >> 32) & 0xFFFFFFFF if place & 1 else word & 0xFFFFFFFF
 

@@ -97,7 +97,7 @@ class EntityStore:
 
         Raises:
             NotFound: there is no store in the folder.
-            StoreError: it is damaged, or was built for another declaration.
+            StoreError: it is damaged, was built for another declaration, or is open in this process already.
         """
         self.folder = folder
         self.keeping = keeping
@@ -114,7 +114,7 @@ class EntityStore:
                 map_size=max(self.manifest.bytes, 1 << 20), create=False,
             )  # fmt: skip
         except lmdb.Error as error:
-            raise StoreError(f"{folder / DATA}: cannot be opened ({error}). Build the store anew.") from error
+            raise StoreError(f"{folder / DATA}: cannot be opened ({error}).") from error
         self._transaction = self._env.begin(buffers=True)
         self._entities = [self._database(entities_in(place)) for place in range(len(keeping.kept))]
         self._seen = [self._database(seen_in(place)) for place in range(len(keeping.kept))]

@@ -16,12 +16,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from mesh.compiling import compiled as _compiled
 from mesh.model.trees import MISSING_NAN, MISSING_NONE, ZERO
 
 BLOCK = 1024
@@ -29,14 +29,6 @@ BLOCK = 1024
 
 TEXT, NUMBERS, CATEGORIES = 0, 1, 2
 """How a reason picks its words: it has one text, one of low, high and missing, or one per category."""
-
-
-def _compiled(function: Any) -> Any:
-    try:
-        return numba.njit(nogil=True, cache=True, boundscheck=False)(function)
-    except RuntimeError:
-        # Neither this folder nor the user's cache can be written: each process compiles for itself.
-        return numba.njit(nogil=True, boundscheck=False)(function)
 
 
 @intrinsic

@@ -14,14 +14,14 @@ import duckdb
 
 from mesh.features import Features, load_features
 from mesh.features.building import build_store
-from mesh.features.compiled import check
+from mesh.features.expressions import read
 from mesh.features.kept import keeping
 from mesh.features.live import LiveRows
 from mesh.features.numbers import decoder, encoder
 from mesh.features.online import Online
 from mesh.features.sql import to_sql
 from mesh.features.store import EntityStore
-from mesh.features.types import Type
+from mesh.features.types import BOOLEAN, Type
 from mesh.project import load_project
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -148,7 +148,7 @@ def _queries(
 
 def _event(features: Features, tables: Mapping[str, str], entity: Any, one: Any, arrived: str, key: str) -> str:
     event = features.event(one.event)
-    where = to_sql(check(features).wheres[event.name]) if event.where else "true"
+    where = to_sql(read(event.where, features.products[event.product], BOOLEAN)) if event.where else "true"
     known = " and ".join(f"own.{part} is not null" for part in entity.key)
     if event.row:
         about = features.key[0]

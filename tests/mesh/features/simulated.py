@@ -12,15 +12,15 @@ from tests.mesh.features.histories import empty_tables
 
 CLAIMS = """
     select claim_ref as claim_id, 'CJRS' as scheme, submitted_at, employee_nino as nino, employer_paye_ref as employer,
-        furlough_start as first, furlough_end as last, claim_amount as amount, account_number as account, null as postcode,
-        device_id as device
+        furlough_start as first, furlough_end as last, claim_amount as amount, account_number as account,
+        null as postcode, device_id as device
     from read_csv('{0}/claims/cjrs/*.csv', all_varchar = true)
     union all
     select claim_id, 'SEISS', submitted_at, nino, null, null, null, amount, account_number, postcode, device_id
     from read_csv('{0}/claims/seiss/*.csv', all_varchar = true)
     union all
-    select reference, 'SSP', submitted_at, employee_nino, paye_ref, period_start, period_end, amount, account_number, null,
-        device_id
+    select reference, 'SSP', submitted_at, employee_nino, paye_ref, period_start, period_end, amount, account_number,
+        null, device_id
     from read_csv('{0}/claims/ssp/*.csv', all_varchar = true)
     union all
     select advance_id, 'UC_ADVANCE', requested_at, customer_nino, null, null, null, amount, account_number, postcode,
