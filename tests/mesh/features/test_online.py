@@ -18,7 +18,6 @@ from mesh.features import Features
 from mesh.features.kept import keeping
 from mesh.features.live import LiveRows, Outcome
 from mesh.features.online import Occurrence, Online, Relationship
-from mesh.features.store import EntityStore
 from mesh.features.types import decimal
 from tests.mesh.features.histories import DAY, as_tuple, declared, empty_tables, encoded, fill, in_batch, online
 from tests.mesh.features.simulated import simulated_tables
@@ -314,9 +313,3 @@ def test_what_is_summed_must_fit_the_sum():
     features = declared(FEATURES)
     with pytest.raises(ProjectError, match="at most 18 digits"):
         keeping(replace(features, row={**features.row, "amount": decimal(20, 2)}))
-
-
-def test_a_store_serves_only_its_declaration(con, tmp_path):
-    features = declared(FEATURES)
-    side = online(con, features, tables_of(con, features, [], [], []), tmp_path / "store")
-    assert EntityStore(side.store.folder, keeping(features)).manifest == side.store.manifest
