@@ -22,6 +22,7 @@ from ruamel.yaml import YAML
 
 from dagster_project.guard import without_values
 from mesh.errors import BuildFailed, ServiceError
+from mesh.features.batch import batch_forms
 from mesh.lake import LAKE, homes
 from mesh.session import Mesh
 
@@ -41,12 +42,13 @@ class ModelTiming:
 
 
 def variables(mesh: Mesh) -> dict[str, Any]:
-    """The dbt variables that domains declare as files: `dbtVars: {name: glob}` in domain.yaml.
+    """The dbt variables that domains give as files.
 
-    Each is a list of the files' contents, in the order of their names.
+    `dbtVars: {name: glob}` in domain.yaml: a list of the files' contents, in the order of their names. Declarations of
+    features: each as SQL, named like its product.
     """
     yaml = YAML(typ="safe", pure=True)
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = dict(batch_forms(mesh.project))
     for domain in mesh.project.domains.values():
         for name, pattern in (domain.file.properties.get("dbtVars") or {}).items():
             values[name] = [yaml.load(path) for path in sorted(domain.path.parent.glob(pattern))]

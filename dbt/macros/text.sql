@@ -50,41 +50,6 @@ unreadable as any other slip: it becomes null, and no arithmetic later can overf
     end
 {%- endmacro %}
 
-{#- A name as it is compared: upper case, letters and digits, single blanks. -#}
-{% macro compared_name(text) -%}
-    {{ clean_text(replace_pattern('upper(' ~ text ~ ')', '[^A-Z0-9]+', ' ')) }}
-{%- endmacro %}
-
-{#- The words of a compared name, sorted, without titles and company endings. -#}
-{% macro name_words(name) -%}
-    {{ return(adapter.dispatch('name_words', 'insight_mesh')(name)) }}
-{%- endmacro %}
-
-{% macro noise_words() -%}
-    {{ return(['MR', 'MRS', 'MS', 'MISS', 'DR', 'AND', 'THE', 'LTD', 'LIMITED', 'PLC', 'LLP', 'CO']) }}
-{%- endmacro %}
-
-{% macro duckdb__name_words(name) -%}
-    list_sort(list_filter(string_split({{ name }}, ' '), lambda word: word not in {{ in_list(noise_words()) }}))
-{%- endmacro %}
-
-{% macro default__name_words(name) -%}
-    array_sort(filter(split({{ name }}, ' '), word -> word not in {{ in_list(noise_words()) }}))
-{%- endmacro %}
-
-{#- Whether two lists of words share one that is longer than an initial. -#}
-{% macro share_a_word(first, second) -%}
-    {{ return(adapter.dispatch('share_a_word', 'insight_mesh')(first, second)) }}
-{%- endmacro %}
-
-{% macro duckdb__share_a_word(first, second) -%}
-    list_has_any(list_filter({{ first }}, lambda word: length(word) > 1), {{ second }})
-{%- endmacro %}
-
-{% macro default__share_a_word(first, second) -%}
-    arrays_overlap(filter({{ first }}, word -> length(word) > 1), {{ second }})
-{%- endmacro %}
-
 {#- The distinct values of a group in order, with commas. -#}
 {% macro sorted_values(column) -%}
     {{ return(adapter.dispatch('sorted_values', 'insight_mesh')(column)) }}

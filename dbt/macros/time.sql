@@ -30,19 +30,6 @@
     cast(({{ later }} - {{ earlier }}) div {{ microseconds_of(days=1) }} as integer)
 {%- endmacro %}
 
-{#- Days from one date to another. -#}
-{% macro days_between(earlier, later) -%}
-    {{ return(adapter.dispatch('days_between', 'insight_mesh')(earlier, later)) }}
-{%- endmacro %}
-
-{% macro duckdb__days_between(earlier, later) -%}
-    cast({{ later }} - {{ earlier }} as integer)
-{%- endmacro %}
-
-{% macro default__days_between(earlier, later) -%}
-    datediff({{ later }}, {{ earlier }})
-{%- endmacro %}
-
 {#- Whole years from one date to another: birthdays that have passed. -#}
 {% macro years_between(earlier, later) -%}
     (
@@ -55,25 +42,4 @@
             else 0
         end
     )
-{%- endmacro %}
-
-{#- Monday 1 to Sunday 7. -#}
-{% macro weekday(moment) -%}
-    {{ return(adapter.dispatch('weekday', 'insight_mesh')(moment)) }}
-{%- endmacro %}
-
-{% macro duckdb__weekday(moment) -%}
-    cast(isodow({{ moment }}) as integer)
-{%- endmacro %}
-
-{% macro default__weekday(moment) -%}
-    weekday({{ moment }}) + 1
-{%- endmacro %}
-
-{% macro days_in_month(day) -%}
-    {{ return(adapter.dispatch('days_in_month', 'insight_mesh')(day)) }}
-{%- endmacro %}
-
-{% macro default__days_in_month(day) -%}
-    cast(extract(day from last_day({{ day }})) as integer)
 {%- endmacro %}

@@ -1,4 +1,4 @@
-"""Features of a row, declared once and computed twice: in batch as SQL over all rows, online as a function of one row."""
+"""Features of a row, declared once and computed twice: in batch as SQL over all rows, online by a function of a row."""
 
 from mesh.features.definition import Aggregate, Entity, Features
 from mesh.features.loading import load_features

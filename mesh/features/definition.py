@@ -33,7 +33,7 @@ SIDES = (OTHER, SAME)
 
 @dataclass(frozen=True)
 class Written:
-    """An expression as somebody wrote it, and where: file, line and `place` (the field) are for errors and count for nothing else."""
+    """An expression as somebody wrote it; file, line and `place` (the field) are for errors alone."""
 
     text: str
     place: str = field(default="", compare=False)
@@ -256,6 +256,8 @@ class Features:
         of: the product whose rows it is computed for, or `SUBMISSION`.
         row: the columns of such a row with their types, as its contract or the submission gives them.
         key, time: the columns that tell rows apart, and the one that says when.
+        published: the product's columns of a type that features can have.
+        columns_in_order: all its columns.
         carried: columns of the product that tell where a row came from; batch only.
         values: steps on the way, which are not published.
         columns: the published columns that are computed; every other column is the row's own or an aggregate of its
@@ -268,6 +270,7 @@ class Features:
     time: str
     row: Mapping[str, Type] = field(hash=False)
     published: Mapping[str, Type] = field(hash=False)
+    columns_in_order: tuple[str, ...]
     submission: tuple[SubmittedField, ...] = ()
     spans: Mapping[str, int | None] = field(default_factory=lambda: MappingProxyType({}), hash=False)
     """Each span in microseconds; None is all time."""

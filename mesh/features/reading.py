@@ -96,7 +96,8 @@ class FeatureReader(Reader):
         overlaps = self.overlaps(entities)
         books = read_books(self)
         features = Features(
-            product=name, of=of, key=key, time=time, row=self.row, published=published, submission=submission,
+            product=name, of=of, key=key, time=time, row=self.row, published=published,
+            columns_in_order=tuple(self.of_product(name) or ()), submission=submission,
             spans=spans, events=events, lookups=lookups, entities=entities, overlaps=overlaps, books=books,
             lookup_types={
                 f"{lookup.name}.{value.name}": self.products[lookup.product][value.column]

@@ -15,6 +15,9 @@ from typing import Any
 import duckdb
 from ruamel.yaml import YAML
 
+from mesh.features.batch import batch_forms
+from mesh.project import load_project
+
 ROOT = Path(__file__).resolve().parents[2]
 DOMAINS = ("identity", "interactions", "claims", "insight")
 Rows = Sequence[Mapping[str, Any]]
@@ -121,14 +124,13 @@ class Desk:
             return con.execute(query).fetchall()
 
     def _dbt(self, *calls: list[str]) -> None:
-        schemes = [read(path) for path in sorted((ROOT / "data_products/claims/schemes").glob("*.yaml"))]
         options = {
             "global": [
                 "--no-send-anonymous-usage-stats", "--no-version-check", "--log-path", str(self.folder / "logs"),
             ],
             "command": [
                 "--project-dir", str(ROOT / "dbt"), "--profiles-dir", str(self.folder),
-                "--target-path", str(self.folder / "target"), "--vars", json.dumps({"schemes": schemes}),
+                "--target-path", str(self.folder / "target"), "--vars", json.dumps(batch_forms(load_project(ROOT))),
             ],
         }  # fmt: skip
         done = subprocess.run(

@@ -1,3 +1,4 @@
-{{ claim_history(
-    'bank_account_token', 'account', {'ninos': 'nino_token', 'employers': 'employer_ref', 'devices': 'device_id'}
+{{ entity_history(
+    declared('insight/claim_features'), 'account', ref('stg_insight__claims'),
+    events={'fraud': ref('stg_insight__frauds')}
 ) }}

@@ -1,1 +1,4 @@
-{{ claim_history('device_id', 'device', {'ninos': 'nino_token', 'accounts': 'bank_account_token'}) }}
+{{ entity_history(
+    declared('insight/claim_features'), 'device', ref('stg_insight__claims'),
+    events={'fraud': ref('stg_insight__frauds')}
+) }}

@@ -1,1 +1,4 @@
-{{ claim_history('employer_ref', 'employer', {'accounts': 'bank_account_token'}) }}
+{{ entity_history(
+    declared('insight/claim_features'), 'employer', ref('stg_insight__claims'),
+    events={'fraud': ref('stg_insight__frauds')}
+) }}

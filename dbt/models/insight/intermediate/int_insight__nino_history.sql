@@ -1,1 +1,8 @@
-{{ claim_history('nino_token', 'nino', {'accounts': 'bank_account_token', 'devices': 'device_id'}) }}
+{{ entity_history(
+    declared('insight/claim_features'), 'nino', ref('stg_insight__claims'),
+    events={
+        'fraud': ref('stg_insight__frauds'),
+        'contact': ref('stg_insight__contacts'),
+        'message': ref('stg_insight__messages'),
+    }
+) }}

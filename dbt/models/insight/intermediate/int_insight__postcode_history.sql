@@ -1,3 +1,1 @@
-{{ claim_history(
-    'postcode', 'postcode', {'ninos': 'nino_token', 'accounts': 'bank_account_token'}, frauds=false
-) }}
+{{ entity_history(declared('insight/claim_features'), 'postcode', ref('stg_insight__claims')) }}
