@@ -12,14 +12,13 @@ from mesh.features.compiled import CheckedFeatures, Value, check
 from mesh.features.definition import Entity, Features, SubmittedField
 from mesh.features.loading import load_features
 from mesh.features.sql import to_sql, typed_sql
+from mesh.features.submission import END, FIRST
 from mesh.features.types import DATE, TEXT, TIMESTAMP
 from mesh.features.vocabulary import DUCKDB, FUNCTIONS
 from mesh.project import Project
 
 DELIVERED = "delivered"
 """What a staging model calls the raw table."""
-FIRST, END = "1900-01-01", "2100-01-01"
-"""What no service can mean is as unreadable as any other slip, and no arithmetic later can overflow on it."""
 
 _kept: dict[Path, tuple[Any, dict[str, Any]]] = {}
 

@@ -105,7 +105,7 @@ def filling(node: Node, to: Type) -> Node:
 
 
 def _marked(tokens: list[Token], names: Mapping[str, Type]) -> list[Token]:
-    """The tokens with functions and names marked as such: sqlglot takes `list`, `date` or `hour` for words of its own."""
+    """The tokens, functions and names marked as such: sqlglot takes `list`, `date` or `hour` for words of its own."""
     parts = {part for name in names for part in name.split(".")} - set(STRUCTURE)
     found = []
     for before, token, after in zip([None, *tokens], tokens, [*tokens[1:], None], strict=False):

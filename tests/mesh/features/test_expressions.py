@@ -51,7 +51,7 @@ def in_python(node: Node, given_rows: Iterable[Row]) -> list[Any]:
     return [decode(function(*row)) for row in encoded]
 
 
-@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 @given(expression=expressions, given_rows=st.lists(rows, min_size=1, max_size=6))
 def test_sql_and_python_of_an_expression_give_the_same_value(engine, expression, given_rows):
     try:
@@ -63,7 +63,7 @@ def test_sql_and_python_of_an_expression_give_the_same_value(engine, expression,
     assert in_python(node, given_rows) == in_sql(engine, node, given_rows), to_sql(node)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     value=st.one_of(
         *(values(kind).map(lambda value, kind=kind: (kind, value)) for kind in (MONEY, SHARE, LONG, INTEGER))
