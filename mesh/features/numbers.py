@@ -13,6 +13,9 @@ from mesh.features.types import Type
 EXACT = 2**53
 MICROSECOND_EPOCH = datetime(1970, 1, 1)
 LONG = 2**31
+WORD = 2**64 - 1
+SHORT = 18
+"""Digits of a decimal that DuckDB keeps in 64 bits."""
 WIDE = Context(prec=80)
 """Python's own context would round at 28 digits."""
 
@@ -28,22 +31,42 @@ def rounded(value: int, divisor: int) -> int:
 
 
 def double(value: int, power: int) -> float:
-    """A scaled integer as DuckDB makes a double of it: beyond 53 bits its two parts are turned into doubles apart."""
-    if power == 1 or -EXACT <= value <= EXACT:
-        return value / float(power) if power != 1 else float(value)
+    """A scaled integer of 64 bits as a double, as DuckDB makes one: beyond 53 bits its two parts apart."""
+    if power == 1:
+        return float(value)
+    if -EXACT <= value <= EXACT:
+        return value / float(power)
+    whole, rest = _parts(value, power)
+    return float(whole) + float(rest) / float(power)
+
+
+def wide_double(value: int, power: int) -> float:
+    """The same for a number that DuckDB keeps in 128 bits, whose halves it turns into doubles apart."""
+    if -EXACT <= value <= EXACT:
+        return value / float(power)
+    if power == 1:
+        return _halves(value)
+    whole, rest = _parts(value, power)
+    return _halves(whole) + _halves(rest) / float(power)
+
+
+def _parts(value: int, power: int) -> tuple[int, int]:
+    """Quotient and rest towards zero, as processors divide."""
     whole, rest = divmod(abs(value), power)
-    found = float(whole) + float(rest) / float(power)
-    return found if value >= 0 else -found
+    return (whole, rest) if value >= 0 else (-whole, -rest)
+
+
+def _halves(value: int) -> float:
+    upper, lower = value >> 64, value & WORD
+    return -float(WORD - lower) - 1.0 if upper == -1 else float(lower) + float(upper) * 2.0**64
 
 
 def from_double(value: float, power: int, bound: int) -> int | None:
     """A double as a scaled integer below `bound`; None where it does not fit.
 
-    DuckDB adds a billionth before it rounds, so that a half which a double cannot hold goes away from zero too; `round`
-    would take other halves to the even number.
+    Halves go away from zero, where `round` would take them to the even number.
     """
     scaled = value * float(power)
-    scaled += 1e-9 if scaled > 0 else -1e-9 if scaled < 0 else 0.0
     if not -float(bound) < scaled < float(bound):
         return None
     found = int(scaled)

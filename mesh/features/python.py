@@ -20,6 +20,7 @@ PYTHON = {"=": "==", "<>": "!="}
 RUNTIME: dict[str, Any] = {
     "rounded": numbers.rounded,
     "double": numbers.double,
+    "wide_double": numbers.wide_double,
     "from_double": numbers.from_double,
     "double_to_integer": numbers.double_to_integer,
     **{f"f_{name}": function.python for name, function in FUNCTIONS.items()},
@@ -152,7 +153,8 @@ class Source:
     def cast(self, node: Node, to: Type) -> str:
         given, bound = node.type, numbers.limit(to)
         if to == QUOTIENT:
-            return self.known((node,), lambda value: f"double({value}, {10**given.places})")
+            word = "double" if given.digits <= numbers.SHORT else "wide_double"
+            return self.known((node,), lambda value: f"{word}({value}, {10**given.places})")
         if given == QUOTIENT:
             if to.kind == "integer":
                 return self.known((node,), lambda value: f"double_to_integer({value})")

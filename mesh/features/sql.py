@@ -8,13 +8,11 @@ where one row overflows.
 from __future__ import annotations
 
 from mesh.features import tree
-from mesh.features.numbers import decoder
+from mesh.features.numbers import SHORT, decoder
 from mesh.features.tree import Node
 from mesh.features.types import NOTHING, QUOTIENT, Type
 from mesh.features.vocabulary import DUCKDB, FUNCTIONS
 
-SHORT = 18
-"""Digits up to which DuckDB keeps a decimal in 64 bits, where a product that needs more is an error."""
 NAMES = {
     DUCKDB: {"text": "varchar", "quotient": "double", "words": "varchar[]", "nothing": "varchar"},
     "spark": {"text": "string", "quotient": "double", "words": "array<string>", "nothing": "string"},
@@ -113,13 +111,17 @@ class _Writer:
         return f"{decoder(node.type)(node.value):f}"
 
     def cast(self, node: Node, to: Type) -> str:
-        if to == QUOTIENT or tree.fits(node.type, to):
+        if to == QUOTIENT:
+            # How a double is made of a decimal depends on its digits.
+            return f"cast({self.forced(node, node.type)} as {self.type(to)})"
+        if tree.fits(node.type, to):
             return f"cast({self.text(node)} as {self.type(to)})"
         return f"try_cast({self.text(node)} as {self.type(to)})"
 
     def product(self, node: Node) -> str:
         kinds = [part.type for part in node.args]
         left, right = (tree.number(kind.digits, kind.places) for kind in kinds)
+        # Of two decimals of 64 bits DuckDB keeps the product in 64 bits too, where one that needs more is an error.
         if node.type.digits > SHORT and max(left.digits, right.digits) <= SHORT:
             left = tree.number(SHORT + 1, left.places)
         first, second = (self.forced(part, kind) for part, kind in zip(node.args, (left, right), strict=True))
