@@ -20,6 +20,8 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	( $(BIN)/python -m pip install -q -c constraints.txt uv \
 	  && $(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[dev]' ) \
 	  || $(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
+	@echo "Compiling what scores large tables for this processor (once, some 15 seconds)"
+	$(BIN)/python -m mesh.model.warming || echo "That failed; the first scoring compiles it instead"
 	touch $@
 
 $(LANDING)/manifest.json: | $(VENV)/installed

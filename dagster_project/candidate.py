@@ -6,11 +6,14 @@ dbt and Python build candidates in different ways; from here on a candidate is a
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import dagster as dg
 import duckdb
 
+from dagster_project.keys import candidate_key, owners
 from dagster_project.plan import Inputs
 from mesh.audit import quarantine
 from mesh.failpoints import reached
@@ -32,6 +35,27 @@ class Engine:
     seconds: float
     details: dict[str, Any]
     lineage: dict[str, Lineage] = field(default_factory=dict)
+
+
+def candidate_asset(
+    product: Product, deps: Sequence[dg.AssetKey], *, engine: str
+) -> Callable[[Callable[..., dg.MaterializeResult]], dg.AssetsDefinition]:
+    """Decorates what makes the table of a product: how its asset is named, described and found.
+
+    Args:
+        engine: what builds it, such as `python` or an algorithm.
+    """
+    table = product.contract.tables[0]
+    return dg.asset(
+        key=candidate_key(product.domain, table.name),
+        deps=list(deps),
+        description=table.description,
+        group_name=product.domain,
+        kinds={engine, "ducklake", "table"},
+        tags={"domain": product.domain, "layer": "candidate"},
+        owners=owners(product),
+        op_tags={"domain": product.domain},
+    )
 
 
 def finish(

@@ -119,8 +119,9 @@ def rollback(
     with waiting("Telling Dagster"):
         from dagster_project.instance import instance
         from dagster_project.publishing import note
+        from mesh.release.history import read_whole
 
-        note(instance(mesh), done)
+        note(instance(mesh), read_whole(mesh.postgres, done))
     _notify(mesh)
     users = mesh.project.downstream(key)
     if users:

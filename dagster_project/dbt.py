@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +48,17 @@ def variables(mesh: Mesh) -> dict[str, Any]:
     `dbtVars: {name: glob}` in domain.yaml: a list of the files' contents, in the order of their names. Declarations of
     features: each as SQL, named like its product.
     """
-    yaml = YAML(typ="safe", pure=True)
     values: dict[str, Any] = dict(batch_forms(mesh.project))
     for domain in mesh.project.domains.values():
         for name, pattern in (domain.file.properties.get("dbtVars") or {}).items():
-            values[name] = [yaml.load(path) for path in sorted(domain.path.parent.glob(pattern))]
+            values[name] = [_content(path.read_text()) for path in sorted(domain.path.parent.glob(pattern))]
     return values
+
+
+@lru_cache(maxsize=256)
+def _content(text: str) -> Any:
+    """YAML, read once per process and text: every build asks for all of it. Nobody may change what it holds."""
+    return YAML(typ="safe", pure=True).load(text)
 
 
 def manifest(mesh: Mesh) -> Mapping[str, Any]:

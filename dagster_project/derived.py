@@ -9,10 +9,10 @@ import duckdb
 import pyarrow
 
 from dagster_project import lineage, plan
-from dagster_project.candidate import Engine, finish
+from dagster_project.candidate import Engine, candidate_asset, finish
 from dagster_project.guard import values_kept_out
-from dagster_project.keys import candidate_key, model_key, owners
-from dagster_project.models import published, relations, relations_at, training_context
+from dagster_project.keys import model_key
+from dagster_project.model_inputs import published, relations, relations_at, training_context
 from dagster_project.resources import MeshResource
 from mesh.errors import ModelError
 from mesh.failpoints import reached
@@ -29,16 +29,9 @@ def derived_asset(product: Product, definition: ModelDefinition, role: str) -> d
     """The candidate of a product that a model's definition names under `outputs`."""
     table = product.contract.tables[0]
 
-    @dg.asset(
-        key=candidate_key(product.domain, table.name),
-        deps=[model_key(product.domain, definition.model), *(published(key) for key in product.inputs)],
-        description=table.description,
-        group_name=product.domain,
-        kinds={"python", "ducklake", "table"},
-        tags={"domain": product.domain, "layer": "candidate"},
-        owners=owners(product),
-        op_tags={"domain": product.domain},
-    )
+    deps = [model_key(product.domain, definition.model), *(published(key) for key in product.inputs)]
+
+    @candidate_asset(product, deps, engine="python")
     def derived(context: dg.AssetExecutionContext, mesh: MeshResource) -> dg.MaterializeResult:
         opened = mesh.mesh
         with values_kept_out(product.key), opened.build_lock(product.domain):
@@ -60,6 +53,8 @@ def derived_asset(product: Product, definition: ModelDefinition, role: str) -> d
         facts: dict[str, dg.MetadataValue | str | int | float] = {
             name: value for name, value in made.details.items() if isinstance(value, str | int | float)
         }
+        page = f"{opened.settings.pages_address}/models/{product.domain}/{definition.model}"
+        facts["page"] = dg.MetadataValue.url(page)
         facts |= {"told": dg.MetadataValue.md(made.told)} if made.told else {}
         return dg.MaterializeResult(
             metadata={"dagster/row_count": made.table.num_rows, "snapshot": found.snapshot, **facts}

@@ -20,6 +20,12 @@ def candidate_key(domain: str, table: str) -> dg.AssetKey:
     return dg.AssetKey([domain, f"{table}_build"])
 
 
+def source_key(table: str) -> dg.AssetKey:
+    """The asset that a table in a lineage is: a public view, or a raw table of the domain's private schema."""
+    schema, _, name = table.partition(".")
+    return dg.AssetKey([schema.removesuffix("_build"), name])
+
+
 def published_keys(product: Product) -> dict[str, dg.AssetKey]:
     """Per table the public view that consumers read."""
     contract = product.contract

@@ -91,10 +91,11 @@ def _note_releases(mesh: Mesh, instance: dg.DagsterInstance, run_id: str) -> Non
     import dagster as dg
 
     from dagster_project.publishing import note
+    from mesh.release.history import read_whole
 
     for release in mesh.history().releases:
         if release.kind != "release" or release.run_id != run_id:
             continue
         noted = instance.get_latest_materialization_event(dg.AssetKey(release.views[-1].split(".")))
         if noted is None or noted.run_id != run_id:
-            note(instance, release)
+            note(instance, read_whole(mesh.postgres, release))

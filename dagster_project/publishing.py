@@ -8,7 +8,7 @@ import dagster as dg
 
 from dagster_project.checks import audit_candidate
 from dagster_project.guard import values_kept_out
-from dagster_project.keys import candidate_key, owners, published_keys
+from dagster_project.keys import candidate_key, owners, published_keys, source_key
 from dagster_project.resources import MeshResource
 from mesh.access.clearance import classified
 from mesh.contract import Column, Contract, Table
@@ -16,6 +16,7 @@ from mesh.contract.service import of_the_release
 from mesh.errors import PublishRefused
 from mesh.project import Product
 from mesh.release import Release, find_audit, last_build, publish
+from mesh.release.history import read_whole
 from mesh.settings import get_settings
 
 
@@ -64,8 +65,9 @@ def published_assets(product: Product) -> dg.AssetsDefinition:
             with values_kept_out(product.key), opened.writer() as connection:
                 done = publish(connection, opened.postgres, opened.project, contract, build, author=_author(context))
         context.log.info(f"{done.reference} is served from snapshot {done.snapshot}")
+        whole = read_whole(opened.postgres, done)
         for table in contract.tables:
-            yield dg.MaterializeResult(asset_key=keys[table.name], metadata=facts(done, table.name))
+            yield dg.MaterializeResult(asset_key=keys[table.name], metadata=facts(whole, table.name))
 
     return release
 
@@ -82,9 +84,22 @@ def facts(release: Release, table: str) -> dict[str, Any]:
         "snapshot": release.snapshot,
         "code_revision": release.code_revision,
         "content_digest": release.content.get(table, ""),
+        **_column_lineage(release, table),
         **({"accounting": release.accounting} if release.accounting else {}),
         **({"rolled back because": release.why} if release.kind == "rollback" else {}),
     }
+
+
+def _column_lineage(release: Release, table: str) -> dict[str, dg.TableColumnLineage]:
+    """Where the columns come from, as Dagster links them; a record that was read without its columns tells none."""
+    found = {
+        column.column: [
+            dg.TableColumnDep(asset_key=source_key(source.table), column_name=source.column)
+            for source in column.sources
+        ]
+        for column in release.lineage.get(table, ())
+    }
+    return {"dagster/column_lineage": dg.TableColumnLineage(found)} if found else {}
 
 
 def note(instance: dg.DagsterInstance, release: Release) -> None:

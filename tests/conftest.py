@@ -24,8 +24,9 @@ _numbers = itertools.count(1)
 
 # What takes longest is begun first, so that the short files at the end fill the gaps between two processes.
 LONG = (
-    "test_kills", "test_services", "test_edits", "test_deliveries", "test_real_data", "test_adopt_run",
-    "test_bad_files", "test_rollback", "test_new", "test_tours", "test_automation", "test_notifications",
+    "test_kills", "test_edits", "test_services", "test_tours", "test_deliveries", "test_real_data", "test_adopt_run",
+    "test_bad_files", "test_change_a_contract", "test_champions", "test_model_retraining", "test_new",
+    "test_automation", "test_rollback", "test_notifications", "test_audit_oracle",
 )  # fmt: skip
 
 
@@ -97,17 +98,28 @@ def make_mesh(postgres_host: str, tmp_path: Path) -> Callable[..., Mesh]:
 
 def create_database(host: str) -> str:
     """A new, empty database on the session's server; its name."""
+    name = database_name()
+    execute(host, "postgres", f"create database {name}")
+    return name
+
+
+def database_name() -> str:
+    """A name that no other database of this test run has."""
+    return f"t{os.getpid()}_{next(_numbers)}"
+
+
+def execute(host: str, database: str, *statements: str, given: tuple[str, ...] = ()) -> None:
+    """Statements of an administrator on the session's server, each of them a transaction."""
     import psycopg2
 
-    name = f"t{os.getpid()}_{next(_numbers)}"
-    connection = psycopg2.connect(host=host, user="postgres", dbname="postgres")
+    connection = psycopg2.connect(host=host, user="postgres", dbname=database)
     try:
         connection.autocommit = True
         with connection.cursor() as cursor:
-            cursor.execute(f"create database {name}")
+            for statement in statements:
+                cursor.execute(statement, given)
     finally:
         connection.close()
-    return name
 
 
 def copy_project(target: Path) -> Path:

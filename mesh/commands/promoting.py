@@ -116,11 +116,9 @@ def restore(key: Key, version: Number, why: Why) -> None:
 
 def definitions(mesh: Mesh) -> dict[str, ModelDefinition]:
     """Every model of the mesh by its registered name."""
-    from mesh.model import load_definition
+    from mesh.model import load_definitions
 
-    folder = mesh.settings.project / "data_products"
-    found = ((path.parents[1].name, load_definition(path)) for path in sorted(folder.glob("*/models/*.yaml")))
-    return {f"{domain}.{definition.model}": definition for domain, definition in found}
+    return {key.replace("/", "."): found for key, found in load_definitions(mesh.settings.project).items()}
 
 
 def find(mesh: Mesh, key: str) -> tuple[str, ModelDefinition]:

@@ -166,8 +166,12 @@ def _exists(con: duckdb.DuckDBPyConnection, catalog: str, domain: str, name: str
 
 
 def _columns(con: duckdb.DuckDBPyConnection, catalog: str, domain: str, name: str) -> set[str]:
-    found = con.execute(
-        "select column_name from duckdb_columns() where database_name = ? and schema_name = ? and table_name = ?",
-        [catalog, build_schema(domain), name],
-    ).fetchall()
-    return {str(row[0]) for row in found}
+    """The columns of a table or view; none where it is missing.
+
+    Named in a query that reads nothing: `duckdb_columns()` would bind every table and view of every attached catalog.
+    """
+    try:
+        found = con.execute(f'select * from {catalog}.{build_schema(domain)}."{name}" limit 0')
+    except duckdb.CatalogException:
+        return set()
+    return {str(column[0]) for column in found.description}

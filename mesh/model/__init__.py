@@ -25,7 +25,7 @@ from mesh.model.groups import Fairness, groups_of, measure, read_groups
 from mesh.model.ledger import Ledger, ModelEvent, Standing
 from mesh.model.metrics import Metric, evaluate
 from mesh.model.proxies import Proxy
-from mesh.model.reading import load_definition
+from mesh.model.reading import load_definition, load_definitions
 from mesh.model.registration import RegisteredModel, find_registered, register
 from mesh.model.registry import Registry, Version, champion, learned_from, load_champion, registered_name, versions
 from mesh.model.report import ColumnReport, read_columns
@@ -82,6 +82,7 @@ __all__ = [
     "load_bundle",
     "load_champion",
     "load_definition",
+    "load_definitions",
     "maker",
     "measure",
     "population_frame",

@@ -5,12 +5,11 @@ Nobody acts on these scores. They show where another version would flag other ro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mesh.errors import ModelError
-from mesh.lineage import ColumnSource
 from mesh.model.bundle import LoadedModel
+from mesh.model.column_sources import challenger_sources
 from mesh.model.derived import Made, Making
 from mesh.model.frame import quote, scoring_frame
 from mesh.model.registry import Registry, registered_name
@@ -64,7 +63,8 @@ def make_challenger_scores(making: Making) -> Made:
         "not_in_shadow": len(standing.challengers) - len(live(standing.challengers)),
     }
     by = tuple((version, standing.sha256[version]) for version in live(standing.challengers))
-    return Made(_beside_champion(making, scores), details, by, _lineage(making, sorted(used)))
+    lineage = challenger_sources(definition, used, CHAMPION_COLUMNS)
+    return Made(_beside_champion(making, scores), details, by, lineage)
 
 
 def _scored(model: LoadedModel, rows: pa.Table, threads: int) -> pa.Table:
@@ -89,18 +89,6 @@ def _empty(key: str, kind: pa.DataType) -> pa.Table:
         "model_name": pa.string(),
     }
     return pa.schema(list(fields.items())).empty_table()
-
-
-def _lineage(making: Making, features: Sequence[str]) -> dict[str, tuple[ColumnSource, ...]]:
-    """Scores come from every feature that a challenger uses; what the champion said is copied."""
-    definition = making.definition
-    learned = tuple(ColumnSource(definition.input, feature, "transformation") for feature in features)
-    return {
-        definition.key: (ColumnSource(definition.input, definition.key),),
-        **dict.fromkeys(("probability", "score", "band", "flagged"), learned),
-        **dict.fromkeys(("model_version", "model_name"), ()),
-        **{name: (ColumnSource(definition.output, source),) for name, source in CHAMPION_COLUMNS.items()},
-    }
 
 
 def _beside_champion(making: Making, scores: pa.Table) -> pa.Table:

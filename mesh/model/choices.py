@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-from mesh.model.definition import ALGORITHMS, OBJECTIVES, ChosenBy, Costs, Search
+from mesh.model.definition import ALGORITHMS, AMONG, OBJECTIVES, REST, ChosenBy, Costs, Search
 from mesh.model.parameters import ALL_PARAMETERS, DEFAULT_SPACE
 
 if TYPE_CHECKING:
@@ -72,13 +72,15 @@ def chosen_by(reader: Reader, label: Any) -> ChosenBy | None:
     if "chosen_by" not in label:
         return None
     within = "label.chosen_by."
-    node = reader.mapping(label, "chosen_by", ["column", "random"], "label.")
+    node = reader.mapping(label, "chosen_by", ["column", "random", "random_among"], "label.")
     column = _column(reader, node, "column", within)
     values = reader.present(node, "random", within)
     values = values if isinstance(values, list) else [values]
     if not values or any(value is None or isinstance(value, (dict, list, float)) for value in values):
         raise reader.error(node, "random", within, "is not a list of values", "such as [random]")
-    return ChosenBy(column, tuple(str(value).lower() if isinstance(value, bool) else str(value) for value in values))
+    among = reader.choice(node, "random_among", AMONG, within) if "random_among" in node else REST
+    random = tuple(str(value).lower() if isinstance(value, bool) else str(value) for value in values)
+    return ChosenBy(column, random, among)
 
 
 def as_of(reader: Reader) -> str | None:

@@ -36,12 +36,21 @@ LOSS, AVERAGE_PRECISION = "loss", "average_precision"
 OBJECTIVES = (LOSS, AVERAGE_PRECISION)
 
 
+REST, ALL = "rest", "all"
+AMONG = (REST, ALL)
+
+
 @dataclass(frozen=True)
 class ChosenBy:
-    """How a row came to be looked at: the label product's column that says so, and its values that mean at random."""
+    """How a row came to be looked at: the label product's column that says so, and its values that mean at random.
+
+    `random_among` says what the draw was made of: the rows that nothing else chose (`rest`), or all, whatever else
+    points at them (see `mesh.model.sampling`).
+    """
 
     column: str
     random: tuple[str, ...]
+    random_among: str = REST
 
 
 @dataclass(frozen=True)

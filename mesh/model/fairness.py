@@ -100,12 +100,12 @@ def group_figures(
         flagged: per row whether the model picks it.
         groups: per protected column the group of each row, missing where it is not known.
         truth: per row 1 positive, 0 negative, NaN where nobody looked; None where nothing is known of any.
-        weight: how many rows a reviewed row stands for, above 0; default 1. Rows without a truth need none.
+        weight: how many rows a reviewed row stands for; default 1. One that stands for none counts as not looked at.
         days: per row the days until a decision, NaN where there is none.
         least_rows: a figure on fewer rows, or held against fewer, is not judged.
 
     Raises:
-        ModelError: lengths differ, or a weight is not above 0.
+        ModelError: lengths differ, or a weight is below 0.
     """
     import numpy as np
 
@@ -124,9 +124,9 @@ def group_figures(
             raise ModelError(
                 f"Fairness is measured row by row: {len(picked)} rows were scored, {name} has {len(given)}."
             )
-    seen = ~np.isnan(known)
-    if not (heavy[seen] > 0).all():
-        raise ModelError("A reviewed row stands for a number of rows above 0; a weight is not.")
+    if not (heavy[~np.isnan(known)] >= 0).all():
+        raise ModelError("A reviewed row stands for a number of rows; a weight is below 0.")
+    seen = ~np.isnan(known) & (heavy > 0)
     flat = np.ones(len(picked))
     shares = {
         FLAG_RATE: (np.ones(len(picked), dtype=bool), picked, flat),

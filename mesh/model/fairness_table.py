@@ -10,12 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mesh.errors import ModelError
+from mesh.model.column_sources import fairness_sources
 from mesh.model.definition import ModelDefinition
 from mesh.model.derived import Made, Making
 from mesh.model.fairness import GroupFigure, group_figures
 from mesh.model.fairness_report import told
 from mesh.model.frame import at_random_sql, label_query, quote
 from mesh.model.groups import KEY, read_groups
+from mesh.model.sampling import stands_for
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,7 +53,7 @@ def make_fairness(making: Making) -> Made:
         rows.column("flagged").to_numpy(),
         rows.select(list(definition.groups.columns)),
         truth=rows.column("truth").to_numpy(),
-        weight=_weights(rows),
+        weight=_weights(definition, rows),
         days=rows.column("days").to_numpy(),
         least_rows=definition.groups.least_rows,
     )
@@ -61,7 +63,7 @@ def make_fairness(making: Making) -> Made:
         "model_name": name, "model_version": version, "learned_to": list(learned), "figures": len(found),
         "judged": len(judged), "differing": sum(one.differs for one in judged),
     }  # fmt: skip
-    return Made(table, details)
+    return Made(table, details, lineage=fairness_sources(definition))
 
 
 def _version(making: Making) -> str:
@@ -126,15 +128,17 @@ def _sql(making: Making, definition: ModelDefinition, moments: int) -> str:
     """
 
 
-def _weights(rows: pa.Table) -> npt.NDArray[np.float64]:
-    """What a reviewed row counts for: one drawn at random for its share of those that nothing else chose."""
+def _weights(definition: ModelDefinition, rows: pa.Table) -> npt.NDArray[np.float64]:
+    """What a reviewed row counts for, see `mesh.model.sampling`."""
     import numpy as np
 
     later, drawn, otherwise = (np.asarray(rows.column(name).to_numpy()) for name in ("later", "drawn", "otherwise"))
     drawn = drawn & ~np.isnan(rows.column("truth").to_numpy())
-    if not drawn.any():
+    chosen = definition.label.chosen_by
+    if chosen is None or not drawn.any():
         return np.ones(rows.num_rows)
-    return np.where(drawn, max((later.sum() - otherwise.sum()) / drawn.sum(), 1.0), 1.0)
+    counts = {"population": int(later.sum()), "otherwise": int(otherwise.sum()), "drawn": int(drawn.sum())}
+    return np.where(drawn, *stands_for(chosen, **counts))
 
 
 def _table(figures: tuple[GroupFigure, ...], least: int, name: str, version: str) -> pa.Table:

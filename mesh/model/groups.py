@@ -69,7 +69,7 @@ def measure(
 ) -> Fairness:
     """The figures of a fresh model: whom it would flag among all rows, and how right it is on the later labelled ones.
 
-    Where rows were drawn at random for review, each counts for those that nobody chose (see `mesh.model.sampling`).
+    Where rows were drawn at random for review, each counts for those that nobody looked at (see `mesh.model.sampling`).
 
     Args:
         population: every row (see `scoring_frame`); a row that `groups` does not know is in no known group.
@@ -89,9 +89,9 @@ def measure(
     places = np.asarray(pc.index_in(later, value_set=keys))
     truth, weight = np.full(population.num_rows, np.nan), np.ones(population.num_rows)
     truth[places] = trained.test_truth
-    if TEST in trained.samples:
+    if sample := trained.samples.get(TEST):
         drawn = np.asarray(trained.test_rows.column(AT_RANDOM).to_numpy(), dtype=bool)
-        weight[places] = np.where(drawn, trained.samples[TEST].weight, 1.0)
+        weight[places] = np.where(drawn, sample.weight, sample.weight_otherwise)
     figures = group_figures(card.bands.flagged(margins), told, truth=truth, weight=weight, least_rows=least)
     return Fairness(figures, proxies(card.features, matrix, margins, told, least))
 

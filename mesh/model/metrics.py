@@ -51,7 +51,7 @@ def evaluate(
     left), `recall_at_5_percent_false_positives` (the threshold that flags so many of the negatives), `n`, `positives`.
 
     Args:
-        weights: how many rows each row stands for; default one.
+        weights: how many rows each row stands for; default one. Rows that stand for none are left out.
         values: what finding each row is worth. Adds `money_caught_per_1000_reviews`: the values of the positives among
             the top `capacity` share, per 1,000 rows reviewed. A missing value counts as nothing.
 
@@ -61,12 +61,14 @@ def evaluate(
     import numpy as np
 
     truth, score = np.asarray(y, dtype=np.float64), np.asarray(p, dtype=np.float64)
+    worth = None if values is None else np.nan_to_num(np.asarray(values, dtype=np.float64))
+    counts = np.ones(len(truth)) if weights is None else np.asarray(weights, dtype=np.float64)
+    counts, truth, score, worth = _counted(counts, truth, score, worth)
     positives = int(truth.sum())
     if not 0 < positives < len(truth):
         raise ModelError(f"Nothing can be measured on {len(truth)} rows of which {positives} are positive.")
-    worth = None if values is None else np.nan_to_num(np.asarray(values, dtype=np.float64))
     ranked = _Ranked(truth, score, capacity, worth)
-    counts = np.ones(len(truth)) if weights is None else np.asarray(weights, dtype=np.float64)[ranked.order]
+    counts = counts[ranked.order]
     point = ranked.figures(counts)
     rng = np.random.default_rng(seed)
     draws: list[dict[str, float]] = []
@@ -104,7 +106,9 @@ def paired(
     truth = np.asarray(y, dtype=np.float64)
     worth = None if values is None else np.nan_to_num(np.asarray(values, dtype=np.float64))
     counts = np.ones(len(truth)) if weights is None else np.asarray(weights, dtype=np.float64)
-    sides = [_Ranked(truth, np.asarray(given, dtype=np.float64), capacity, worth) for given in (mine, theirs)]
+    scores = (np.asarray(given, dtype=np.float64) for given in (mine, theirs))
+    counts, truth, one_score, other_score, worth = _counted(counts, truth, *scores, worth)
+    sides = [_Ranked(truth, given, capacity, worth) for given in (one_score, other_score)]
     points = [ranked.figures(counts[ranked.order]) for ranked in sides]
     rng = np.random.default_rng(seed)
     draws: list[dict[str, float]] = []
@@ -119,6 +123,14 @@ def paired(
         low, high = np.quantile([draw[name] for draw in draws], (0.025, 0.975)) if draws else (change, change)
         found[name] = (value, points[1][name], Metric(change, float(min(low, change)), float(max(high, change))))
     return found
+
+
+def _counted(counts: Floats, *columns: Any) -> tuple[Any, ...]:
+    """The rows that stand for something: with the others a resample might hold no positive that counts."""
+    kept = counts > 0
+    if kept.all():
+        return counts, *columns
+    return counts[kept], *(None if column is None else column[kept] for column in columns)
 
 
 def auc(y: npt.ArrayLike, score: npt.ArrayLike) -> float:

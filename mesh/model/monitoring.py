@@ -23,13 +23,14 @@ from typing import TYPE_CHECKING, Any
 
 from mesh.errors import ModelError
 from mesh.model.bundle import LoadedModel
+from mesh.model.column_sources import monitoring_sources
 from mesh.model.derived import Made, Making
 from mesh.model.drift import Reference
 from mesh.model.encoding import NUMBER, Feature, encode
 from mesh.model.metrics import evaluate
 from mesh.model.monitoring_report import charts, to_markdown
-from mesh.model.watched_rows import LEARNED, NEW, TESTED, Trained, WatchedRows, watched_rows
-from mesh.model.watching import BASELINE, BOUNDS, BREACHED, DRIFT, Figure, judge
+from mesh.model.watched_rows import LEARNED, NEW, STAGES, TESTED, Trained, WatchedRows, watched_rows
+from mesh.model.watching import BASELINE, BOUNDS, BREACHED, DRIFT, FEW, Figure, judge
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,6 +47,14 @@ LEAST_LABELS, LEAST_ROWS = 30, 100
 """Fewer outcomes than this give no curve, and a smaller period is no measure of what is usual."""
 
 SCORE = "score"
+
+HEADLINES = {
+    "score_psi": ("psi", SCORE),
+    "flag_rate": ("flag_rate", "flagged"),
+    "precision": ("precision", "flagged"),
+    "calibration_gap": ("calibration_gap", "probability"),
+}
+"""What is plotted over the releases, by the name it has there."""
 
 COLUMNS = (
     "model_name", "model_version", "period", "stage", "measure", "subject", "value", "low", "high", "rows",
@@ -104,6 +113,7 @@ def make_monitoring(making: Making) -> Made:
     return Made(
         table,
         _details(model, records),
+        lineage=monitoring_sources(making.definition, [feature.name for feature in model.card.features]),
         told=to_markdown(records),
         charts=charts(records, f"{model.name} version {model.version}"),
         run_id=trained.run_id,
@@ -135,7 +145,23 @@ def _details(model: LoadedModel, records: Sequence[Mapping[str, Any]]) -> dict[s
         "statuses": dict(sorted(counts.items())),
         "breaches": told[:20],
         "breach": hashlib.sha256(named.encode()).hexdigest()[:16] if told else "",
+        **newest(records),
     }
+
+
+def newest(records: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """The headline figures of the newest period that has rows enough to judge: Dagster plots them over the releases.
+
+    An outcome comes later than its row, so that each figure has a newest period of its own.
+    """
+    found: dict[str, float] = {}
+    for name, (measure, subject) in HEADLINES.items():
+        told = [one for one in records if (one["measure"], one["subject"]) == (measure, subject)]
+        told = [one for one in told if one["stage"] != LEARNED and one["status"] != FEW]
+        if told:
+            last = max(told, key=lambda one: (one["period"], STAGES.index(one["stage"])))
+            found[name] = float(last["value"])
+    return found
 
 
 def _model(making: Making) -> tuple[LoadedModel, Trained]:

@@ -111,7 +111,9 @@ def pin(mesh: Mesh, reference: str) -> PinnedScores:
     """
     release = read_whole(mesh.postgres, mesh.history().get(*parse_reference(reference)))
     name, number = release.details.get("model_name"), release.details.get("model_version")
-    if release.details.get("engine") != "model" or not name or not number or release.inputs_snapshot is None:
+    # What is made of scores, such as monitoring, names their model too; it has a role.
+    scores = release.details.get("engine") == "model" and "role" not in release.details
+    if not scores or not name or not number or release.inputs_snapshot is None:
         raise UsageError(f"{reference} holds no scores of a model. `mesh models` lists the products of scores.")
     registry = Registry.opened(mesh)
     try:

@@ -70,6 +70,17 @@ def load_definition(path: Path) -> ModelDefinition:
     return Reader(path).definition()
 
 
+def load_definitions(project: Path) -> dict[str, ModelDefinition]:
+    """Every model of a project by `domain/model`.
+
+    Raises:
+        ProjectError: as for `load_definition`.
+    """
+    files = sorted((project / "data_products").glob("*/models/*.yaml"))
+    found = ((path.parents[1].name, load_definition(path)) for path in files)
+    return {f"{domain}/{definition.model}": definition for domain, definition in found}
+
+
 class Reader:
     """A YAML file whose every error names the line; what it holds is told where it is no mapping."""
 

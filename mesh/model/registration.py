@@ -180,7 +180,7 @@ def _weigh(
     rows = trained.test_rows
     if sample := trained.samples.get(TEST):
         drawn = rows.column(AT_RANDOM).to_numpy()
-        rows = rows.append_column(WEIGHT, [[sample.weight if one else 1.0 for one in drawn]])
+        rows = rows.append_column(WEIGHT, [[sample.weight if one else sample.weight_otherwise for one in drawn]])
     found = compare(
         definition,
         trained.model,

@@ -15,6 +15,7 @@ from mesh.errors import ModelError
 from mesh.model.boosting import fit, loss
 from mesh.model.definition import LOGISTIC, LOSS, ModelDefinition
 from mesh.model.encoding import Feature
+from mesh.model.learning_rows import LearningRows
 from mesh.model.logistic_fit import fit_blocks
 from mesh.model.parameters import ALL_PARAMETERS, DEFAULTS, RICHER, lightgbm_parameters
 
@@ -92,10 +93,8 @@ def search(
 
     wanted = definition.search
     assert wanted is not None
-    few = int(min(truth.sum(), len(truth) - truth.sum()))
-    if len(truth) > MAX_ROWS:
-        rows = (np.arange(MAX_ROWS) * len(truth)) // MAX_ROWS
-        matrix, truth, weights = matrix[rows], truth[rows], None if weights is None else weights[rows]
+    given = LearningRows(features, matrix, truth, weights)
+    few, rows = given.fewest, given.spaced(MAX_ROWS)
     count = min(BLOCKS, few // LEAST_POSITIVES)
     if count < 2:
         raise ModelError(
@@ -103,9 +102,9 @@ def search(
             "Leave out `search`, or wait for outcomes."
         )
     # Parted by the rarer class, so that no block and no rest goes without it.
-    rarer = np.cumsum(truth == (1.0 if 2 * truth.sum() <= len(truth) else 0.0))
+    rarer = np.cumsum(rows.truth == (1.0 if 2 * rows.truth.sum() <= len(rows) else 0.0))
     block = np.minimum(np.maximum(rarer - 1, 0) * count // few, count - 1)
-    judge = _Judge(definition, features, matrix, truth, weights, block, threads)
+    judge = _Judge(definition, rows, block, threads)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     sampler = optuna.samplers.TPESampler(seed=definition.seed, n_startup_trials=STARTING_TRIALS)
     study = optuna.create_study(sampler=sampler, direction="minimize" if wanted.objective == LOSS else "maximize")
@@ -115,7 +114,7 @@ def search(
     trials = tuple(Trial(one.number, dict(one.params), float(one.value or 0.0)) for one in study.trials)
     sign = 1.0 if wanted.objective == LOSS else -1.0
     best = min(trials, key=lambda one: (sign * one.value, one.number)).number
-    return SearchResult(wanted.objective, count, len(truth), trials, best)
+    return SearchResult(wanted.objective, count, len(rows), trials, best)
 
 
 def _ask(trial: Any, definition: ModelDefinition) -> dict[str, float | int]:
@@ -159,15 +158,11 @@ class _Judge:
     def __init__(
         self,
         definition: ModelDefinition,
-        features: Sequence[Feature],
-        matrix: Floats,
-        truth: Floats,
-        weights: Floats | None,
+        rows: LearningRows,
         block: npt.NDArray[np.int64],
         threads: int,
     ) -> None:
-        self.definition, self.features, self.threads = definition, features, threads
-        self.matrix, self.truth, self.weights, self.block = matrix, truth, weights, block
+        self.definition, self.rows, self.block, self.threads = definition, rows, block, threads
         assert definition.search is not None
         self.objective = definition.search.objective
 
@@ -180,18 +175,18 @@ class _Judge:
         import numpy as np
 
         other, mine = np.flatnonzero(self.block != block), np.flatnonzero(self.block == block)
-        given = parameters_with(self.definition, asked)
+        given, rows = parameters_with(self.definition, asked), self.rows
         if self.definition.algorithm == LOGISTIC:
-            margins = fit_blocks(given, self.features, self.matrix, self.truth, self.weights, other, mine)
+            margins = fit_blocks(given, rows.features, rows.matrix, rows.truth, rows.weights, other, mine)
             chance = 1.0 / (1.0 + np.exp(-margins))
         else:
             parameters = lightgbm_parameters(given, seed=self.definition.seed, threads=self.threads)
-            trees = fit(parameters, self.features, self.matrix, self.truth, self.weights, other, mine)
-            chance = np.asarray(trees.predict(self.matrix[mine], num_threads=self.threads), dtype=np.float64)
-        weights = None if self.weights is None else self.weights[mine]
+            trees = fit(parameters, rows.features, rows.matrix, rows.truth, rows.weights, other, mine)
+            chance = np.asarray(trees.predict(rows.matrix[mine], num_threads=self.threads), dtype=np.float64)
+        weights = None if rows.weights is None else rows.weights[mine]
         if self.objective == LOSS:
-            return loss(self.truth[mine], chance, weights)
-        return average_precision(self.truth[mine], chance, weights)
+            return loss(rows.truth[mine], chance, weights)
+        return average_precision(rows.truth[mine], chance, weights)
 
 
 def average_precision(truth: Floats, score: Floats, weights: Floats | None) -> float:

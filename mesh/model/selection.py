@@ -19,6 +19,7 @@ from mesh.model.definition import LIGHTGBM, ModelDefinition
 from mesh.model.encoding import CATEGORY, NUMBER, Feature
 from mesh.model.engine import lightgbm
 from mesh.model.leakage import LIMIT
+from mesh.model.learning_rows import LearningRows
 from mesh.model.parameters import lightgbm_parameters
 
 if TYPE_CHECKING:
@@ -100,9 +101,7 @@ def select(
     found = {feature.name: _plain_verdict(feature, matrix[:, at], alone[feature.name], times)
              for at, feature in enumerate(features)}  # fmt: skip
     left = [at for at, feature in enumerate(features) if found[feature.name] is None]
-    rows = _spaced(len(truth))
-    weight = None if weights is None else weights[rows]
-    seen = _Blocks(definition, features, matrix[rows], truth[rows], weight, threads)
+    seen = _Blocks(definition, LearningRows(features, matrix, truth, weights).spaced(MAX_ROWS), threads)
     if not left or seen.count < MIN_BLOCKS:
         why = f"Fewer than {MIN_BLOCKS * POSITIVES_PER_BLOCK} rows of one kind: too few to choose by."
         return Selection(tuple(found[feature.name] or Verdict(feature.name, True, why) for feature in features))
@@ -179,36 +178,21 @@ def _rank_correlation(values: Floats) -> float:
     return float(np.corrcoef(ranks, place)[0, 1])
 
 
-def _spaced(rows: int) -> npt.NDArray[np.int64]:
-    import numpy as np
-
-    return np.arange(rows) if rows <= MAX_ROWS else (np.arange(MAX_ROWS) * rows) // MAX_ROWS
-
-
 class _Blocks:
     """Earlier rows in blocks of time, and what columns are worth across them."""
 
-    def __init__(
-        self,
-        definition: ModelDefinition,
-        features: Sequence[Feature],
-        matrix: Floats,
-        truth: Floats,
-        weights: Floats | None,
-        threads: int,
-    ) -> None:
+    def __init__(self, definition: ModelDefinition, rows: LearningRows, threads: int) -> None:
         import numpy as np
 
-        self.features, self.matrix, self.truth, self.threads = features, matrix, truth, threads
-        self.weights = weights
+        self.rows, self.threads = rows, threads
         # Trees choose for a logistic model too: they see what a line would not, and cost less.
         own = definition.parameters if definition.algorithm == LIGHTGBM else {}
         given = {**own, "num_iterations": TREES}
         self.parameters = lightgbm_parameters(given, seed=definition.seed, threads=threads)
         self.parameters.pop("early_stopping_round")
         self.seed = definition.seed
-        self.count = min(BLOCKS, int(min(truth.sum(), len(truth) - truth.sum())) // POSITIVES_PER_BLOCK)
-        self.block = np.arange(len(truth)) * max(self.count, 1) // max(len(truth), 1)
+        self.count = min(BLOCKS, rows.fewest // POSITIVES_PER_BLOCK)
+        self.block = np.arange(len(rows)) * max(self.count, 1) // max(len(rows), 1)
 
     def gains(self, left: Sequence[int]) -> tuple[dict[int, tuple[float, float]], float]:
         """For each column (gain, its standard error), and the loss with them all, per 1,000 rows."""
@@ -229,14 +213,14 @@ class _Blocks:
     def _one(self, left: Sequence[int], block: int, repeat: int) -> tuple[Floats, float]:
         import numpy as np
 
-        lgb = lightgbm()
+        lgb, given = lightgbm(), self.rows
         other, mine = self.block != block, self.block == block
-        kinds = [n for n, at in enumerate(left) if self.features[at].kind == CATEGORY]
-        weight = None if self.weights is None else normal(self.weights[other])
-        learn = lgb.Dataset(self.matrix[other][:, left], self.truth[other], weight=weight, categorical_feature=kinds)
+        kinds = [n for n, at in enumerate(left) if given.features[at].kind == CATEGORY]
+        weight = None if given.weights is None else normal(given.weights[other])
+        learn = lgb.Dataset(given.matrix[other][:, left], given.truth[other], weight=weight, categorical_feature=kinds)
         trees = lgb.train({**self.parameters, "seed": self.seed + repeat}, learn)
-        rows, truth = self.matrix[mine][:, left], self.truth[mine]
-        stands = None if self.weights is None else self.weights[mine]
+        rows, truth = given.matrix[mine][:, left], given.truth[mine]
+        stands = None if given.weights is None else given.weights[mine]
 
         def lost(values: Floats) -> float:
             return loss(truth, trees.predict(values, num_threads=self.threads), stands)

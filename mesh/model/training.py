@@ -27,7 +27,7 @@ from mesh.model.leakage import refuse_leaks, single_aucs
 from mesh.model.logistic_fit import fit_logistic
 from mesh.model.metrics import POPULATION, RESAMPLES, Metric, evaluate
 from mesh.model.report import ColumnReport, column_reports
-from mesh.model.sampling import EVERYBODY, REVIEWED, Sample, Weights, weigh
+from mesh.model.sampling import REVIEWED, Sample, Weights, told_of, weigh
 from mesh.model.search import SearchResult, parameters_with, search
 from mesh.model.selection import Selection, all_used, select
 from mesh.model.split import TEST, TRAIN, VALIDATION, Part, Rows, split_rows
@@ -78,7 +78,7 @@ class TrainedModel:
     @property
     def speaks_for(self) -> Mapping[str, str]:
         """Which rows the figures without and with the prefix `population_` speak for."""
-        return {"": REVIEWED, POPULATION: EVERYBODY} if self.samples else {"": REVIEWED}
+        return {"": REVIEWED, **({POPULATION: told_of(self.samples)} if self.samples else {})}
 
 
 def train(

@@ -13,7 +13,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from mesh.session import Mesh
-from services.pages import catalogue, failing, home
+from services.pages import catalogue, failing, home, models
 from services.pages.guard import guarded
 from services.pages.site import Site
 
@@ -26,6 +26,7 @@ def create_app(mesh: Mesh) -> ASGIApp:
     routes = [
         *home.routes(site),
         *failing.routes(site),
+        *models.routes(site),
         *catalogue.routes(site),
         Route("/health", health),
         Mount("/static", StaticFiles(directory=STATIC)),

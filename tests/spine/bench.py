@@ -140,8 +140,7 @@ class Analyst:
             while not ended:
                 # One look more after the end: what was released last must be seen, too.
                 ended = self._stop.wait(LOOK_SECONDS)
-                for key in self.keys:
-                    self._look(key)
+                self._look()
                 product = self.pin.split("@")[0]
                 if product in self.seen:
                     old = old or self.mesh.reader(self.pin)
@@ -152,14 +151,24 @@ class Analyst:
             if old is not None:
                 old.close()
 
-    def _look(self, key: str) -> None:
+    def _look(self) -> None:
+        """All products through one new connection: that is what a look costs."""
         try:
             reader = self.mesh.reader()
-            try:
-                found = digest(reader, self.mesh, key)
-            finally:
-                reader.close()
-        except (ServiceError, duckdb.CatalogException) as error:
+        except ServiceError as error:
+            if self.seen:  # before anything is built there is no catalog
+                self.failures.append(str(error))
+            return
+        try:
+            for key in self.keys:
+                self._read(reader, key)
+        finally:
+            reader.close()
+
+    def _read(self, reader: duckdb.DuckDBPyConnection, key: str) -> None:
+        try:
+            found = digest(reader, self.mesh, key)
+        except duckdb.CatalogException as error:
             if key in self.seen:  # before the first release there is no view
                 self.failures.append(f"{key}: {error}")
         except Exception as error:

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,20 @@ from pydantic import SecretStr
 from mesh.session import Mesh, open_mesh
 from mesh.settings import Settings
 from simulator import simulate
-from tests.conftest import ROOT, create_database
+from tests.conftest import ROOT, create_database, database_name, execute
 
 CLAIMS = 3000
 SEED = 11
+# What a mesh calls its databases, after the name of the first.
+DATABASES = ("", "_dagster", "_mlflow")
+# Where a database says in which folder the mesh is; everything else in them is relative.
+PLACES = (
+    ("", "ducklake_metadata", "value"),
+    ("_mlflow", "experiments", "artifact_location"),
+    ("_mlflow", "runs", "artifact_uri"),
+    ("_mlflow", "logged_models", "artifact_location"),
+    ("_mlflow", "model_versions", "storage_location"),
+)
 
 
 @dataclass(frozen=True)
@@ -50,6 +60,11 @@ class Spine:
             project=self.project, home=self.home, postgres_url=SecretStr(self.url), landing=self.landing
         )
         return open_mesh(settings)
+
+    @property
+    def database(self) -> str:
+        """The name of the catalog's database."""
+        return self.url.partition("@/")[2].partition("?")[0]
 
     @property
     def environment(self) -> dict[str, str]:
@@ -107,6 +122,30 @@ def new_spine(folder: Path, host: str, landing: Path, project: Path = ROOT) -> S
     return Spine(folder / "home", landing, f"postgresql://postgres@/{name}?host={host}", project)
 
 
+def keep(spine: Spine, host: str) -> None:
+    """Put a mesh aside as it is now, for `copied_spine`; nobody may be connected to it."""
+    shutil.copytree(spine.home, spine.home.with_name("kept"))
+    for suffix in DATABASES:
+        execute(host, "postgres", f"create database {spine.database}_kept{suffix} template {spine.database}{suffix}")
+
+
+def copied_spine(of: Spine, folder: Path, host: str) -> Spine:
+    """A mesh of one's own that has done its first run: the kept folder and databases once more, in a second.
+
+    Nothing of it is shared with the other mesh, so that it may be changed.
+    """
+    copy = Spine(folder / "home", folder / "landing", "", of.project)
+    shutil.copytree(of.landing, copy.landing)
+    shutil.copytree(of.home.with_name("kept"), copy.home)
+    name = database_name()
+    for suffix in DATABASES:
+        execute(host, "postgres", f"create database {name}{suffix} template {of.database}_kept{suffix}")
+    for suffix, table, column in PLACES:
+        moved = f"update {table} set {column} = replace({column}, %s, %s)"
+        execute(host, name + suffix, moved, given=(f"{of.home}/", f"{copy.home}/"))
+    return replace(copy, url=of.url.replace(f"/{of.database}?", f"/{name}?"))
+
+
 @pytest.fixture(scope="session")
 def simulated(shared: Path) -> Path:
     """A landing zone that no test changes."""
@@ -128,5 +167,6 @@ def spine(simulated: Path, postgres_host: str, shared: Path) -> Spine:
         spine = new_spine(folder, postgres_host, folder / "landing")
         products = spine.run()
         assert {row["status"] for row in products.values()} == {"released"}, products
+        keep(spine, postgres_host)
         done.write_text(spine.url)
     return spine

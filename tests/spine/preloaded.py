@@ -13,19 +13,35 @@ import dagster_postgres
 import dbt.adapters.duckdb.impl
 import dbt.cli.main
 import lightgbm
+import matplotlib.backends.backend_agg
 import mlflow.lightgbm
+import mlflow.store.model_registry.sqlalchemy_store
+import mlflow.store.tracking.sqlalchemy_store
 
 import dagster_project.factory
 import dagster_project.instance
 import dagster_project.runner
 import mesh.cli
+import mesh.commands
+import mesh.model.fairness_table
+import mesh.model.monitoring
+import mesh.model.monitoring_report
 from mesh.contract import load_contracts
 from tests.conftest import ROOT
 
 # Contracts are read once per process and text; every forked run finds the project's own as read.
 load_contracts(ROOT)
 
-IMPORTED = (dagster_postgres, dbt.cli.main, dbt.adapters.duckdb.impl, lightgbm, mlflow, dagster_project)
+IMPORTED = (
+    dagster_postgres,
+    dbt.cli.main,
+    dbt.adapters.duckdb.impl,
+    lightgbm,
+    matplotlib,
+    mlflow,
+    dagster_project,
+    mesh,
+)
 
 
 def main(words: tuple[str, ...], environment: dict[str, str], out: str, err: str) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from mesh.model.tracking import prepare_tracking
-from tests.spine.conftest import Spine, new_spine
+from tests.spine.conftest import Spine, copied_spine
 
 LATER = "2021-06-0{day}T10:00:00"
 
@@ -19,12 +18,9 @@ pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")
-def delivered(simulated: Path, postgres_host: str, tmp_path_factory: pytest.TempPathFactory) -> Spine:
+def delivered(spine: Spine, postgres_host: str, tmp_path_factory: pytest.TempPathFactory) -> Spine:
     """A mesh that took one delivery, and then one full of later facts about the same people."""
-    folder = tmp_path_factory.mktemp("deliveries")
-    shutil.copytree(simulated, folder / "landing")
-    spine = new_spine(folder, postgres_host, folder / "landing")
-    spine.run()
+    spine = copied_spine(spine, tmp_path_factory.mktemp("deliveries"), postgres_host)
     _later_claims(spine.landing)
     _later_outcomes(spine.landing)
     _later_contacts(spine.landing)

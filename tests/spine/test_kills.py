@@ -12,26 +12,32 @@ import pytest
 from dagster_project.instance import instance
 from mesh.failpoints import STEPS
 from mesh.model.tracking import prepare_tracking
+from mesh.session import Mesh
+from tests.mesh.model.test_model_retraining import MORE, WATCHING
+from tests.model_desk import SCORES, WATCHED, cases, desk
 from tests.spine.bench import NEW_CLAIMS, Analyst, deliver_claims, served, twin_spine
 from tests.spine.conftest import Spine
 
-# In the order in which a run reaches them, so that each killed run gets a step further than the one before.
-CHAIN = (
+# From an empty mesh on, in the order in which a whole run reaches them: each killed run gets a step further.
+FIRST = (
     "ingest.loaded@claims/cjrs",
-    "build.built@claims/claims",
-    "audit.recorded@claims/claims",
     "publish.before_commit@claims/claims",
-    "publish.committed@claims/claims",
-    "build.recorded@claims/outcomes",
-    "publish.sealed@interactions/contacts",
-    "train.trained@insight/claim_scores",
-    "model.recorded@insight.claim_fraud",
     "train.registered@insight/claim_scores",
-    "score.scored@insight/claim_scores",
-    "derive.made@insight/challenger_scores",
 )
-# Once more for a second release, with the first one served: from the last kill on nothing is left to do.
-SECOND = ("publish.before_commit@claims/claims", "publish.committed@claims/claims")
+# For a second release, with the first one served. From the last kill on nothing is left to do.
+SECOND = tuple(
+    f"{step}@claims/claims"
+    for step in (
+        "build.built",
+        "build.recorded",
+        "audit.recorded",
+        "publish.sealed",
+        "publish.before_commit",
+        "publish.committed",
+    )
+)
+# Of a domain that has a model and nothing else, so that a run takes no longer than the model needs.
+MODEL = (f"train.trained@{SCORES}", "model.recorded@desk.risk", f"score.scored@{SCORES}", f"derive.made@{WATCHED}")
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -51,7 +57,7 @@ def killed(spine: Spine, postgres_host: str, tmp_path_factory: pytest.TempPathFa
     twin = twin_spine(spine, tmp_path_factory.mktemp("killed"), postgres_host)
     mesh = twin.mesh
     with Analyst(mesh, ("claims/claims", "insight/claim_scores"), pin="claims/claims@1") as analyst:
-        for step in CHAIN:
+        for step in FIRST:
             kill_fork(twin, step)
         assert {row["why"] for row in twin.run().values() if row["status"] in ("failed", "blocked")} == set()
         first = served(mesh)
@@ -72,8 +78,10 @@ def kill_fork(spine: Spine, step: str, *words: str) -> None:
     assert done.status == -signal.SIGKILL, f"{step} was not reached:\n{done.out}\n{done.err}"
 
 
-def test_the_chain_kills_at_every_step() -> None:
-    assert {step.split("@")[0] for step in CHAIN} == set(STEPS)
+def test_the_chains_kill_at_every_step_and_the_torture_profile_wherever_one_is_reached() -> None:
+    assert {step.split("@")[0] for step in (*FIRST, *SECOND, *MODEL)} == set(STEPS)
+    assert {step.split("@")[0] for step in subjects()} == set(STEPS)
+    assert {*FIRST, *SECOND} <= set(subjects())
 
 
 def test_killed_runs_end_in_the_releases_of_an_undisturbed_run(spine: Spine, killed: Killed) -> None:
@@ -102,7 +110,7 @@ def test_no_killed_run_stands_as_started_for_ever(killed: Killed) -> None:
     dagster = instance(killed.spine.mesh)
     states = [run.status for run in dagster.get_runs()]
     assert set(states) == {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE}
-    assert states.count(dg.DagsterRunStatus.FAILURE) == len(CHAIN) + len(SECOND)
+    assert states.count(dg.DagsterRunStatus.FAILURE) == len(FIRST) + len(SECOND)
 
 
 def test_a_published_view_is_materialised_in_dagster_though_its_run_was_killed(killed: Killed) -> None:
@@ -114,13 +122,32 @@ def test_a_published_view_is_materialised_in_dagster_though_its_run_was_killed(k
 
 
 def test_the_model_is_registered_once_and_no_training_is_left_open(killed: Killed) -> None:
-    mesh = killed.spine.mesh
+    assert registered(killed.spine.mesh, "insight.claim_fraud") == ([1], 1, {"FINISHED"})
+
+
+def registered(mesh: Mesh, name: str) -> tuple[list[int], int, set[str]]:
+    """The versions of a model, its champion, and how the trainings of the mesh ended."""
     client = prepare_tracking(mesh.postgres.url(mesh.postgres.mlflow_database))
-    versions = client.search_model_versions("name = 'insight.claim_fraud'")
-    assert [version.version for version in versions] == [1]
-    assert client.get_model_version_by_alias("insight.claim_fraud", "champion").version == 1
+    versions = [int(version.version) for version in client.search_model_versions(f"name = '{name}'")]
+    champion = int(client.get_model_version_by_alias(name, "champion").version)
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    assert {run.info.status for run in client.search_runs(experiments)} == {"FINISHED"}
+    return versions, champion, {run.info.status for run in client.search_runs(experiments)}
+
+
+def test_a_model_killed_at_each_of_its_steps_ends_as_one_that_was_left_alone(
+    postgres_host: str, tmp_path: Path
+) -> None:
+    features, findings = cases(800)
+    left_alone, made = (desk(tmp_path / name, postgres_host, model=WATCHING, more=MORE) for name in ("alone", "killed"))
+    for each in (left_alone, made):
+        each.publish("cases/features", features)
+        each.publish("cases/findings", findings)
+    left_alone.run()
+    for step in MODEL:
+        kill_fork(made.spine, step, "--select", "desk")
+    assert {status for status, _, _ in made.run().values()} <= {"released", "unchanged"}
+    assert served(made.mesh) == served(left_alone.mesh)
+    assert registered(made.mesh, "desk.risk") == ([1], 1, {"FINISHED"})
 
 
 def subjects() -> list[str]:

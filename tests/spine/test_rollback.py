@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import dagster as dg
@@ -11,7 +10,7 @@ import pytest
 
 from dagster_project.instance import instance
 from tests.spine.bench import command, deliver_claims, served
-from tests.spine.conftest import Spine, new_spine
+from tests.spine.conftest import Spine, copied_spine
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -23,11 +22,9 @@ def run(spine: Spine) -> dict[str, tuple[str, int, str]]:
 
 
 def test_a_rollback_holds_and_what_is_made_from_it_is_built_anew(
-    simulated: Path, postgres_host: str, tmp_path: Path
+    spine: Spine, postgres_host: str, tmp_path: Path
 ) -> None:
-    shutil.copytree(simulated, tmp_path / "landing")
-    spine = new_spine(tmp_path, postgres_host, tmp_path / "landing")
-    run(spine)
+    spine = copied_spine(spine, tmp_path, postgres_host)
     first = served(spine.mesh)
     deliver_claims(spine.landing, 2)
     assert run(spine) == {

@@ -232,6 +232,13 @@ def test_what_a_killed_mesh_up_left_behind_is_shown_and_stopped(served: Served) 
     assert served.processes() == []
 
 
+def clients(connection: Any) -> int:
+    """How many are connected to the server."""
+    with connection.cursor() as cursor:
+        cursor.execute("select count(*) from pg_stat_activity where backend_type = 'client backend'")
+        return int(cursor.fetchone()[0])
+
+
 def test_postgres_stays_up_for_those_who_use_it(served: Served) -> None:
     """`mesh down` in one shell must not end the run, or the analyst, of another."""
     assert served.command("products").returncode == 0  # starts the server
@@ -239,7 +246,10 @@ def test_postgres_stays_up_for_those_who_use_it(served: Served) -> None:
     folder = re.search(r"host=(\S+)", attach)
     assert folder is not None
     analyst = psycopg2.connect(host=folder[1], user="postgres", dbname="mesh")
+    analyst.autocommit = True
     try:
+        # A command has ended before the server has let go of its connection.
+        wait_for(lambda: clients(analyst) == 1, "nobody else is connected")
         assert served.command("down").stdout == (
             "Postgres stays up: 1 connection uses it (a run, a DuckDB client). `mesh down` once they are done, or "
             "`mesh down --force`.\n"

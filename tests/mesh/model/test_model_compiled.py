@@ -210,3 +210,24 @@ def test_100_000_scores_are_the_same_bits_whatever_threads_and_chunks(kind: str,
         differing = np.flatnonzero(bits(again["probability"]) != bits(first["probability"]))
         assert (len(differing), again.equals(first)) == (0, True)
     assert (bits(model.margins(rows)) == bits(model.booster.predict(rows, raw_score=True))).all()
+
+
+def test_after_warming_no_model_waits_for_a_compilation(trained: TrainedModel, everybody: pa.Table) -> None:
+    """What is compiled before the first scoring must be what the scoring asks for, type by type."""
+    from mesh.model import kernels
+    from mesh.model.encoding import encode
+    from mesh.model.reasons import explained
+    from mesh.model.warming import warm
+
+    warm()
+    asked = (kernels.one_margin, kernels.margins, kernels.contributions, kernels.explained)
+    ready = [set(kernel.signatures) for kernel in asked]
+    model = trained.model
+    assert model.compiled is not None
+    rows = encode(everybody, model.card.features)
+    assert model.worth_compiling(len(rows))
+    model.margins(rows, threads=1)
+    model.contributions(rows, threads=1)
+    explained(model, rows, 1)
+    model.compiled.margin(rows[0])
+    assert [set(kernel.signatures) for kernel in asked] == ready

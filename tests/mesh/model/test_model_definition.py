@@ -126,6 +126,7 @@ def test_a_logistic_definition_has_parameters_and_a_search_of_its_own(tmp_path: 
     ("old", "new", "line", "field", "words"),
     [
         ("random: [random, drawn]", "randoms: [random]", 11, "label.chosen_by.randoms", "did you mean random?"),
+        ("random: [random, drawn]", "random: [a], random_among: most", 11, "label.chosen_by.random_among", "rest, all"),
         ("random: [random, drawn]", "random: []", 11, "label.chosen_by.random", "list of values"),
         ("column: selected_by, ", "", 11, "label.chosen_by.column", "is missing"),
         ("as_of: 2020-06-30", "as_of: June", 18, "as_of", "no ISO date"),

@@ -194,6 +194,26 @@ def test_values_need_a_role_are_masked_and_are_on_record_first(replayed: Desk, m
     assert said == "Error The look could not be put on record.\n"
 
 
+def test_whom_to_ask_is_named_as_missing_where_nobody_said_it_and_the_domain_stands_in() -> None:
+    from mesh.contract import parse_contract
+    from mesh.model.contest import contest_path
+
+    place = Path("contracts/desk/scores.yaml")
+    whole = contract_text(SCORES, [("one", "DOUBLE", "internal")])
+    lines = [line.replace(", usage: A score orders work; a person decides.", "") for line in whole.splitlines(True)]
+    bare = parse_contract("".join(line for line in lines if not line.startswith("support:")).encode(), place)
+    found = contest_path(bare)
+    assert (found.usage, found.contacts) == ("", ("desk-team, which owns the product",))
+    assert found.missing == (
+        "a support channel: `support` of contracts/desk/scores.yaml",
+        "what the score is for: `description.usage` of contracts/desk/scores.yaml",
+    )
+    helped = contest_path(bare, [{"channel": "front door"}])
+    assert helped.contacts == ("front door", "desk-team, which owns the product")
+    assert helped.missing[0] == "an address of the support channel: `support.url` of contracts/desk/scores.yaml"
+    assert contest_path(parse_contract(whole.encode(), place), [{"channel": "front door"}]).missing == ()
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

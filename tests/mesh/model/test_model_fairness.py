@@ -219,12 +219,20 @@ def test_the_most_unequal_group_may_be_far_above_or_far_below() -> None:
     assert most_unequal(figures, PRECISION) is None
 
 
+def test_a_reviewed_row_that_stands_for_none_counts_as_not_looked_at() -> None:
+    rng = np.random.default_rng(2)
+    truth, flagged = rng.integers(0, 2, 600).astype(float), rng.random(600) < 0.4
+    groups, drawn = {"sex": ["x", "y"] * 300}, np.arange(600) % 5 < 2
+    of_drawn = group_figures(flagged, groups, truth=np.where(drawn, truth, np.nan), weight=np.full(600, 3.0))
+    assert group_figures(flagged, groups, truth=truth, weight=np.where(drawn, 3.0, 0.0)) == of_drawn
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
         ({"truth": [1.0]}, "100 rows were scored, truth has 1"),
         ({"groups": {"sex": ["x"]}}, "100 rows were scored, sex has 1"),
-        ({"weight": np.zeros(100)}, "a number of rows above 0"),
+        ({"weight": np.full(100, -1.0)}, "a weight is below 0"),
     ],
 )
 def test_rows_that_do_not_fit_are_refused(change: dict[str, Any], told: str) -> None:

@@ -7,14 +7,15 @@ from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from mesh.model import ChosenBy, Label, ModelDefinition, TrainedModel, TrainingContext, train
 from mesh.model.contradictions import count_contradictions
 from mesh.model.evidence import label_facts
 from mesh.model.frame import AT_RANDOM, CHOSEN, KNOWN_AT, LABEL, OPEN
-from mesh.model.lateness import put_aside
-from mesh.model.sampling import MOST_WEIGHT, effective_size, weigh
+from mesh.model.lateness import Lateness, put_aside
+from mesh.model.sampling import MOST_WEIGHT, effective_size, told_of, weigh
 from mesh.model.split import split_rows
 
 DAY = 86_400_000_000
@@ -76,6 +77,65 @@ def test_a_row_drawn_at_random_stands_for_those_that_nobody_chose(chosen: ModelD
     assert 1 < sample.weight_training < MOST_WEIGHT
     assert found.table.num_rows / 2 <= effective_size(weights.training) < 0.55 * found.table.num_rows
     assert weights.samples["test"].weight == pytest.approx(25, abs=0.5)
+
+
+@pytest.mark.parametrize("among", ["rest", "all"])
+def test_figures_of_all_rows_are_right_however_the_draw_was_made(chosen: ModelDefinition, among: str) -> None:
+    """Over 60 draws the share of bad rows and the mean of what no feature tells are those of everybody, part by part;
+    told that the draw was made the other way, both are off by many standard errors."""
+    rng = np.random.default_rng(11)
+    size = 12_000
+    hidden = rng.normal(size=size)
+    flag = hidden > 0.84
+    bad = rng.random(size) < 1 / (1 + np.exp(-(-2.0 + 1.5 * hidden)))
+    errors: dict[str, list[list[float]]] = {"rest": [], "all": []}
+    for draw in range(60):
+        at_random = (rng.random(size) < 0.08) & (~flag if among == "rest" else True)
+        looked_at = flag | at_random
+        everybody = rows(list(range(size)), **{CHOSEN: flag & ~at_random})
+        table = rows(list(range(size)), **{AT_RANDOM: at_random, LABEL: pa.array(bad.astype(np.int8))})
+        for told, found in errors.items():
+            label = replace(chosen.label, chosen_by=ChosenBy("selected_by", ("random",), told))
+            definition = replace(chosen, label=label)
+            split = split_rows(definition, table.filter(pa.array(looked_at)))
+            weights = weigh(definition, split, everybody)
+            assert weights is not None, draw
+            later = split.place("test")
+            first = np.flatnonzero(looked_at)[later.start]
+            counted, seen = weights.figures[later], np.flatnonzero(looked_at)[later]
+            found.append(
+                [float(np.average(each[seen], weights=counted) - each[first:].mean()) for each in (bad, hidden)]
+            )
+
+    def far(found: list[list[float]]) -> list[float]:
+        values = np.abs(np.mean(found, axis=0)) / (np.std(found, axis=0, ddof=1) / np.sqrt(len(found)))
+        return [float(value) for value in values]
+
+    other = "all" if among == "rest" else "rest"
+    assert max(far(errors[among])) < 3
+    assert min(far(errors[other])) > 8
+
+
+def test_a_draw_among_all_speaks_for_all_alone_and_the_others_still_teach(chosen: ModelDefinition) -> None:
+    """By hand: of 3000 rows every 6th is flagged, every 10th drawn, flagged or not; each drawn one stands for 10."""
+    label = replace(chosen.label, chosen_by=ChosenBy("selected_by", ("random",), "all"))
+    definition = replace(chosen, label=label)
+    day = np.arange(3000)
+    drawn, flag = day % 10 == 0, day % 6 == 0
+    table = rows(day.tolist(), **{AT_RANDOM: drawn, LABEL: pa.array((day % 4 < 2).astype(np.int8))})
+    population = rows(day.tolist(), **{CHOSEN: flag & ~drawn})
+    split = split_rows(definition, table.filter(pa.array(flag | drawn)))
+    weights = weigh(definition, split, population)
+    assert weights is not None
+    taken = np.asarray(split.table[AT_RANDOM].to_numpy(), dtype=bool)
+    assert set(weights.figures[~taken]) == {0.0}
+    assert weights.figures[taken] == pytest.approx(10, rel=0.05)
+    assert set(weights.training[~taken]) == {1.0}
+    assert (weights.training[taken] > 1).all()
+    assert {(sample.weight_otherwise, sample.at_random) for sample in weights.samples.values()} == {
+        (0.0, int(taken[split.place(part)].sum())) for part in weights.samples
+    }
+    assert told_of(weights.samples) == "all rows: those drawn at random stand for them all"
 
 
 def test_a_draw_with_next_to_no_finds_weighs_nothing(chosen: ModelDefinition) -> None:
@@ -178,15 +238,23 @@ def test_rows_too_young_for_their_labels_do_not_make_the_newest_part_look_innoce
 
 
 def test_rows_are_not_too_young_where_no_label_is_missing(definition: ModelDefinition) -> None:
-    """After a delivery that closed everything the newest rows are as good as the others."""
+    """After a delivery that closed everything on the last day the newest rows are as good as the others."""
     labelled, population, told = delayed(definition, now=1100)
+    known = pc.min_element_wise(labelled[KNOWN_AT], pa.scalar(1000 * DAY, pa.int64()).cast(pa.timestamp("us")))
+    labelled = labelled.set_column(labelled.column_names.index(KNOWN_AT), KNOWN_AT, known)
+    told = replace(told, as_of="1972-09-27")
+    at = labelled["at"].cast(pa.int64()).to_numpy() / DAY
+    assert (at > 1000 - 40).sum() > 100, "there are rows younger than their labels usually take"
     kept, late = put_aside(told, labelled, population)
     assert (kept.num_rows, late.open, late.too_young, late.delay_days) == (4000, 0, 0, 40.0)
 
 
 def test_delays_as_long_as_the_record_say_nothing(definition: ModelDefinition) -> None:
-    """One delivery of all labels: the oldest had the longest delay, and nothing is put aside."""
+    """One delivery of all labels: the oldest had the longest delay, and nothing is put aside, though the later rows
+    have fewer labels."""
     labelled, population, told = delayed(definition, now=900)
+    number = np.arange(labelled.num_rows)
+    labelled = labelled.filter(pa.array((number < 200) | (number % 2 == 0)))
     at_once = pa.array([950 * DAY] * labelled.num_rows, pa.timestamp("us"))
     labelled = labelled.set_column(labelled.column_names.index(KNOWN_AT), KNOWN_AT, at_once)
     kept, late = put_aside(replace(told, as_of=None), labelled, population)
@@ -194,10 +262,14 @@ def test_delays_as_long_as_the_record_say_nothing(definition: ModelDefinition) -
 
 
 def test_times_that_are_no_moments_have_no_ages(definition: ModelDefinition) -> None:
-    table = pa.table({"case_id": ["a", "b"], "at": [2019, 2020], LABEL: [0, 1], KNOWN_AT: [None, None]})
+    """Years are numbers: a row of 2018 that waits for its label is so many days old that nobody can say."""
+    known = pa.array([2019 * DAY, 2020 * DAY], pa.timestamp("us"))
+    table = pa.table({"case_id": ["a", "b"], "at": [2019, 2020], LABEL: [0, 1], KNOWN_AT: known})
+    everybody = pa.table({"case_id": ["a", "b", "c"], "at": [2019, 2020, 2018], OPEN: [False, False, True]})
     label = Label("finding", ("bad",), "case_id")
-    kept, late = put_aside(replace(definition, label=label), table, None)
-    assert (kept.num_rows, late.labelled, late.open_oldest_days, late.delay_days) == (2, 2, None, None)
+    kept, late = put_aside(replace(definition, label=label), table, everybody)
+    assert kept == table
+    assert late == Lateness(population=3, labelled=2, open=1)
 
 
 def test_contradicted_labels_are_counted_by_hand() -> None:
@@ -233,5 +305,8 @@ def test_five_percent_of_wrong_labels_are_noticed_and_cost_little(
     )
     assert noisy_auc > clean_auc - 0.02
     # Those near the border cannot be told from hard cases, so that fewer are noticed than are wrong.
+    found, usual = noisy.contradictions, clean.contradictions
+    assert found.contradicted_positives > usual.contradicted_positives + 30
+    assert found.contradicted_negatives > usual.contradicted_negatives + 5
     assert 0.02 < noisy.contradictions.share - clean.contradictions.share < 0.06
     assert "labels_contradicted" in label_facts(noisy)

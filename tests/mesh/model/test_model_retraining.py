@@ -72,6 +72,7 @@ def test_a_breach_starts_one_training_and_outcomes_that_came_back_are_named(post
     tags = _versions(made)[1]
     assert (tags["mesh.why"], tags["mesh.labels"]) == ("there is no champion", str(findings.num_rows))
     assert _watched(made, "status = 'breach'") == []
+    assert f"{WATCHED}@1 holds no scores of a model." in made.say("replay", f"{WATCHED}@1", status=2)
     assert {stage for stage, *_ in _watched(made, "true")} == {"learned", "tested"}
 
     # What comes is like what was: the champion goes on, nothing is trained.

@@ -13,7 +13,7 @@ from mesh.errors import ProjectError
 from mesh.model import load_definition
 from mesh.model.drift import Reference, stability_index
 from mesh.model.encoding import CATEGORY, NUMBER, Feature
-from mesh.model.monitoring import share_figure
+from mesh.model.monitoring import newest, share_figure
 from mesh.model.monitoring_report import to_markdown, write_charts
 from mesh.model.watching import BREACH, WEEK, Figure, Judged, Monitoring, judge
 
@@ -162,3 +162,17 @@ def test_people_read_periods_first_and_then_what_is_in_breach(tmp_path: Path) ->
     write_charts(tmp_path / "charts", records, "desk.risk version 1")
     drawn = {path.name: path.read_bytes()[:4] for path in (tmp_path / "charts").iterdir()}
     assert drawn == dict.fromkeys(("drift.png", "flagged.png", "found.png", "calibration.png"), b"\x89PNG")
+
+
+def test_the_newest_figures_that_can_be_judged_are_plotted() -> None:
+    records = [
+        _record("psi", "score", 0.1, period="2020-06", stage="tested"),
+        _record("psi", "score", 0.2, period="2020-06"),
+        _record("psi", "score", 0.9, period="2020-07", status="few"),
+        _record("psi", "amount", 0.8, period="2020-07"),
+        _record("flag_rate", "flagged", 0.21),
+        _record("precision", "flagged", 0.7, period="2020-03", stage="tested"),
+        _record("calibration_gap", "probability", 0.01, stage="learned", status="baseline"),
+    ]
+    assert newest(records) == {"score_psi": 0.2, "flag_rate": 0.21, "precision": 0.7}
+    assert newest([]) == {}
