@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from mesh.errors import ProjectError
@@ -35,11 +36,13 @@ def _of_domain(project: Project, domain: str, path: Path) -> Features:
     # What a build may read is what its product says it is made of: anything else would not be pinned.
     inputs = {key for product in own.values() for key in product.inputs}
 
-    def columns(key: str) -> Types | None:
-        product = project.products.get(key)
-        return None if product is None or key not in own.keys() | inputs else product_types(product)
+    majors = {key: _major_read(project, key, inputs) for key in project.products if key not in own}
 
-    features = read_features(path, columns)
+    def columns(key: str) -> Types | None:
+        product = project.products.get(majors.get(key, key))
+        return None if product is None or product.key not in own.keys() | inputs else product_types(product)
+
+    features = _of_majors(read_features(path, columns), majors)
     if features.product not in own:
         raise ProjectError(
             f"declares {features.product}, a product of another domain", file=path, field="features",
@@ -53,6 +56,26 @@ def _of_domain(project: Project, domain: str, path: Path) -> Features:
             field="features", allowed=", ".join(own[features.product].inputs),
         )  # fmt: skip
     return features
+
+
+def _major_read(project: Project, key: str, inputs: set[str]) -> str:
+    """What a product's name means to a domain: the major that its inputs name, which may be an older one."""
+    if key in inputs:
+        return key
+    meant = project.products[key].contract.id
+    return next((one for one in sorted(inputs) if project.products[one].contract.id == meant), key)
+
+
+def _of_majors(features: Features, majors: dict[str, str]) -> Features:
+    """The declaration with the products that it reads by the names of their majors."""
+    named = {key: majors.get(key, key) for key in features.products}
+    return replace(
+        features,
+        of=named.get(features.of, features.of),
+        events=tuple(replace(event, product=named[event.product]) for event in features.events),
+        lookups=tuple(replace(lookup, product=named[lookup.product]) for lookup in features.lookups),
+        products={named[key]: types for key, types in features.products.items()},
+    )
 
 
 def product_types(product: Product) -> Types:
