@@ -107,6 +107,11 @@ PERIODS = [
         [("A", 18290, 18295), ("B", 18295, 18296), ("A", 18290, 18295), ("C", 18296, 18300), ("A", 18295, 18295)]
     )
 ]
+FOUND = [
+    {"claim_id": "c0", "finding": "fraud", "decided_at": START + 10},
+    {"claim_id": "c1", "finding": "fraud", "decided_at": START + 5},
+]
+"""One is found at the moment of the next claim, which cannot know of it; the other before it was sent."""
 LARGE = [same_claim(number, number, amount=amount * CENTS) for number, amount in enumerate([9, 9, 9, -9, 9, -9, 1])]
 
 
@@ -118,6 +123,7 @@ LARGE = [same_claim(number, number, amount=amount * CENTS) for number, amount in
 @example(history=(PERIODS, 0, [], []))
 @example(history=(LARGE, 6, [], []))
 @example(history=(LARGE, 0, [], []))
+@example(history=([same_claim(number, 10 * number) for number in range(3)], 0, FOUND, []))
 def test_any_order_of_claims_counts_as_it_would_in_batch_over_those_that_have_come(con, history):
     """At one microsecond, late, before the store's first; missing keys; sums too large; findings of claims to come."""
     rows, published, findings, contacts = history
@@ -132,6 +138,7 @@ def test_any_order_of_claims_counts_as_it_would_in_batch_over_those_that_have_co
             seen = side.hashed(as_tuple(features, row))
             assert side.aggregates(seen) + side.lookups(seen) == expected[row["claim_id"],], row["claim_id"]
             assert side.add(seen) is (Outcome.KNOWN if row["claim_id"] < f"c{published}" else Outcome.ADDED)
+            assert side.aggregates(seen) + side.lookups(seen) == expected[row["claim_id"],], "it counts for others only"
         side.store.close()
 
 
@@ -250,6 +257,9 @@ def test_an_entity_is_told_about_without_a_row(con, tmp_path):
         Relationship("nino_token", 2, (Occurrence("n1", 2, START + HOUR),)),
         Relationship("bank_account_token", 2, (Occurrence("a2", 2, START + 2 * HOUR),)),
     )
+    ninos, *_ = side.relationships("account", ["a2"])
+    latest_first = (Occurrence("n2", 1, START + 2 * HOUR), Occurrence("n1", 1, START + HOUR))
+    assert ninos == Relationship("nino_token", 2, latest_first)
     assert side.relationships("device", ["unheard of"]) == (
         Relationship("nino_token", 0, ()),
         Relationship("bank_account_token", 0, ()),
